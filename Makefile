@@ -1,0 +1,43 @@
+# setsum: `make study` runs the main job, `make test` passes the tests, `make help` lists the rest.
+PYTHON ?= python3
+VENV ?= .venv
+OUT ?= setsum-study
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help study test test-slow check format clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+study: $(VENV)/.runtime ## run the quick study on a phantom cohort, into setsum-study/ (OUT=DIR for another folder)
+	$(BIN)/setsum run --out $(OUT)
+
+test: $(VENV)/.dev ## run the tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow"
+
+test-slow: $(VENV)/.dev ## run the checks that take minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow
+
+check: $(VENV)/.dev ## format, lint, types, layers and tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(MAKE) test
+
+format: $(VENV)/.dev ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## delete the environment and caches (studies stay)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+$(VENV)/.runtime: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@

@@ -1,0 +1,28 @@
+"""The one exception for what a user can cause: what is wrong, where, and what to do about it."""
+
+
+class BadInput(ValueError):
+    """Something the user gave cannot be used; the command prints one line and exits with 2.
+
+    Args:
+        what: The rule that is broken and the offending value.
+        where: File, field or scan id that holds it; empty when `what` names it already.
+        fix: What to do about it.
+    """
+
+    def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
+        self.what, self.where, self.fix = what, where, fix
+        super().__init__(what, where, fix)
+
+    def __str__(self) -> str:
+        line = f"{self.where}: {self.what}" if self.where else self.what
+        if self.fix:
+            line = f"{line.rstrip('.')}. {self.fix}"
+        return " ".join(line.split())
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (self.what, self.where, self.fix)
+
+
+def _rebuild(what: str, where: str, fix: str) -> BadInput:
+    return BadInput(what, where=where, fix=fix)

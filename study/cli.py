@@ -1,0 +1,311 @@
+"""The `setsum` command: reads arguments, calls one stage, prints what it found.
+
+Heavy packages load inside the commands, so that `setsum --help` answers at once.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from study.pipeline.prepared import Prepared
+
+from study.badinput import BadInput
+
+app = typer.Typer(
+    help="How strongly should a regressor be regularised by learning from sets of scans?",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+StudyDir = Annotated[Path, typer.Argument(help="A study directory.", metavar="DIR")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Everything random derives from it.")]
+Cpus = Annotated[float | None, typer.Option("--cpus-per-trial", help="CPU cores of one trial.")]
+Gpus = Annotated[
+    float | None, typer.Option("--gpus-per-trial", help="GPUs of one trial; a fraction shares one.")
+]
+Address = Annotated[
+    str | None, typer.Option(help="Address of a Ray cluster; a local one is started otherwise.")
+]
+
+
+@app.command()
+def init(name: Annotated[str, typer.Argument(help="quick, wmh or pvs.")] = "quick") -> None:
+    """Print a commented study file to edit."""
+    from study.settings import builtin_text
+
+    typer.echo(builtin_text(name), nl=False)
+
+
+@app.command()
+def run(
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[STUDY.yaml] [KEY=VALUE]...", help="A study file and single fields."),
+    ] = None,
+    cohort: Annotated[Path | None, typer.Option(help="A folder or manifest of scans.")] = None,
+    out: Annotated[Path, typer.Option(help="The study directory.")] = Path("setsum-study"),
+    seed: Seed = None,
+    cpus: Cpus = None,
+    gpus: Gpus = None,
+    address: Address = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved study and stop.")] = False,
+) -> None:
+    """Everything: sweep, confirm, test, findings, report, export. Without a file, the quick study."""
+    import yaml
+
+    from study.pipeline.progress import Progress
+    from study.pipeline.stages import run as run_stages
+    from study.settings import read_settings
+
+    source, overrides = _file_and_fields(arguments or [])
+    given = {
+        "cohort.path": cohort.resolve() if cohort else None,
+        "seed": seed,
+        "resources.cpus_per_trial": cpus,
+        "resources.gpus_per_trial": gpus,
+        "resources.address": address,
+    }
+    overrides += [f"{key}={value}" for key, value in given.items() if value is not None]
+    settings = read_settings(source, overrides)
+    if dry_run:
+        typer.echo(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False), nl=False)
+        return
+    _print_end(run_stages(settings, out, Progress()))
+
+
+@app.command()
+def sweep(directory: StudyDir) -> None:
+    """Search every arm's space."""
+    from study.pipeline.search import search
+
+    prepared, progress = _open(directory)
+    search(prepared, progress)
+    _print_end(prepared)
+
+
+@app.command()
+def confirm(directory: StudyDir) -> None:
+    """Re-train the leading configurations with fresh seeds and redrawn folds."""
+    from study.pipeline.confirm import confirm as confirm_stage
+
+    prepared, progress = _open(directory)
+    confirm_stage(prepared, progress)
+    _print_end(prepared)
+
+
+@app.command()
+def test(
+    directory: StudyDir,
+    cohort: Annotated[Path | None, typer.Option(help="An external cohort to test on instead.")] = None,
+) -> None:
+    """Open the test scans for each arm's winner; every opening is logged."""
+    from study.pipeline import test as stage
+
+    prepared, progress = _open(directory)
+    if cohort is None:
+        stage.test(prepared, progress)
+    else:
+        stage.test_external(prepared, cohort, progress)
+    _print_end(prepared)
+
+
+@app.command()
+def findings(directory: StudyDir) -> None:
+    """Write tables and figures of what there is so far."""
+    from analysis.findings import write_findings
+
+    for path in write_findings(_existing(directory)):
+        typer.echo(path)
+
+
+@app.command()
+def report(directory: StudyDir) -> None:
+    """Write the self-contained report.html."""
+    from analysis.report import write_report
+
+    typer.echo(write_report(_existing(directory)))
+
+
+@app.command()
+def export(directory: StudyDir) -> None:
+    """Export each arm's best configuration and confirmed models."""
+    from study.pipeline.export import export as export_stage
+
+    prepared, _ = _open(directory)
+    for folder in export_stage(prepared):
+        typer.echo(folder)
+
+
+@app.command()
+def resume(directory: StudyDir) -> None:
+    """Run whatever is left of a study."""
+    from study.pipeline.progress import Progress
+    from study.pipeline.stages import resume as resume_stages
+
+    _print_end(resume_stages(directory, Progress()))
+
+
+@app.command()
+def extend(
+    directory: StudyDir, trials: Annotated[int, typer.Option(help="Trials more in every arm.")]
+) -> None:
+    """Search further and confirm again; the test set stays closed until `setsum test`."""
+    from study.pipeline.progress import Progress
+    from study.pipeline.stages import extend as extend_stages
+
+    _print_end(extend_stages(directory, trials, Progress()))
+    typer.echo(
+        f"The test set was not opened. To test the winners of the longer search: setsum test {directory}"
+    )
+
+
+@app.command()
+def status(directory: StudyDir) -> None:
+    """How far a study is."""
+    from study.pipeline.status import describe_status
+
+    for line in describe_status(_existing(directory)):
+        typer.echo(line)
+
+
+@app.command()
+def phantom(
+    out: Annotated[Path, typer.Argument(help="A new folder.")],
+    kind: Annotated[str, typer.Option(help="wmh or pvs.")] = "wmh",
+    scans: Annotated[int, typer.Option(min=1, help="Number of scans.")] = 90,
+    shape: Annotated[int, typer.Option(min=8, help="Voxels along each axis.")] = 16,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    rater_noise: Annotated[
+        float, typer.Option("--rater-noise", min=0, help="Disagreement of raters, in SDs of the label.")
+    ] = 0.0,
+) -> None:
+    """Write a phantom cohort as NIfTI files."""
+    from study.cohort.phantom import write_phantom
+    from study.pipeline.progress import Progress
+
+    if kind not in ("wmh", "pvs"):
+        raise BadInput(f"--kind is wmh or pvs, got `{kind}`")
+    with Progress().stage("phantom", scans) as update:
+        write_phantom(
+            out,
+            kind="wmh" if kind == "wmh" else "pvs",
+            scans=scans,
+            shape=shape,
+            seed=seed,
+            rater_noise=rater_noise,
+            progress=lambda done, total: update(done),
+        )
+    typer.echo(out)
+
+
+@app.command()
+def inspect(
+    cohort: Annotated[Path, typer.Argument(help="A folder or manifest of scans.")],
+    layout: Annotated[str, typer.Option(help="auto, wmh, manifest or bids.")] = "auto",
+    label: Annotated[str, typer.Option(help="From lesion masks: voxels, mm3 or components.")] = "auto",
+    png: Annotated[Path, typer.Option(help="Where the slices go.")] = Path("cohort.png"),
+) -> None:
+    """What would be read: table, label histogram, sites, and slices as PNG."""
+    from study.cohort.inspect import describe_lines, slices_figure
+    from study.cohort.scans import read_cohort
+
+    scans = read_cohort(cohort, layout, label=label)
+    for line in describe_lines(scans):
+        typer.echo(line)
+    slices_figure(scans, png)
+    typer.echo(f"slices: {png}")
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="An export's config.yaml, or one like it.")],
+    cohort: Annotated[Path, typer.Option(help="A folder or manifest of scans.")],
+    layout: Annotated[str, typer.Option(help="auto, wmh, manifest or bids.")] = "auto",
+    out: Annotated[Path, typer.Option(help="Where the model goes.")] = Path("setsum-model"),
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+) -> None:
+    """Train one configuration, without Ray."""
+    from study.pipeline.progress import Progress
+    from study.pipeline.train import train as train_recipe
+    from study.regression.recipe import read_recipe
+
+    for result in train_recipe(read_recipe(config), cohort, out, Progress(), layout=layout, device=device):
+        scores = f"out-of-fold MSE {result.report.mse:.4g}, ICC(A,1) {result.report.icc:.3f}"
+        typer.echo(f"seed {result.seed}: {scores}, {result.verdict}")
+    typer.echo(f"model: {out}")
+
+
+@app.command()
+def predict(
+    export: Annotated[Path, typer.Argument(help="A folder of `setsum export` or `setsum train`.")],
+    scans: Annotated[list[Path], typer.Argument(help="NIfTI files.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help=".csv, .tsv or .parquet")] = Path(
+        "predictions.csv"
+    ),
+    mask: Annotated[list[Path] | None, typer.Option(help="A region mask a scan, in the same order.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+) -> None:
+    """Predict new scans with an exported model."""
+    from study.pipeline.predict import predict_scans, write_predictions
+    from study.pipeline.progress import Progress
+
+    write_predictions(output, predict_scans(export, scans, mask or [], Progress(), device=device))
+    typer.echo(output)
+
+
+def main() -> None:
+    """Entry point: bad input is one line on standard error and exit code 2, never a traceback."""
+    try:
+        app()
+    except BadInput as error:
+        typer.echo(f"setsum: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("setsum: interrupted; go on with: setsum resume DIR", err=True)
+        sys.exit(130)
+
+
+def _file_and_fields(arguments: list[str]) -> tuple[Path | None, list[str]]:
+    """Split the arguments of `run` into the study file and the KEY=VALUE fields."""
+    files = [argument for argument in arguments if "=" not in argument]
+    if len(files) > 1:
+        raise BadInput(f"one study file at most, got {', '.join(files)}")
+    return (Path(files[0]) if files else None), [argument for argument in arguments if "=" in argument]
+
+
+def _existing(directory: Path) -> Path:
+    if not (directory / "study.yaml").is_file():
+        raise BadInput("no study here (study.yaml is missing)", where=str(directory))
+    return directory.resolve()
+
+
+def _open(directory: Path) -> "tuple[Prepared, Any]":
+    from study.pipeline.prepared import open_study
+    from study.pipeline.progress import Progress
+
+    progress = Progress()
+    return open_study(directory, progress), progress
+
+
+def _print_end(prepared: "Prepared") -> None:
+    """The table a study ends with, and where to look next."""
+    from rich.console import Console
+
+    from analysis.summary import summary_lines, summary_table
+
+    root = prepared.directory.root
+    table: pd.DataFrame = summary_table(root)
+    console = Console(soft_wrap=True)
+    for line in summary_lines(table, root):
+        console.print(line, highlight=False)
+
+
+if __name__ == "__main__":
+    main()

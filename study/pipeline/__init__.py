@@ -1,0 +1,1 @@
+"""The stages of a study, each resumable: prepare, search, confirm, test, findings, export."""

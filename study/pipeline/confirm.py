@@ -1,0 +1,90 @@
+"""The confirm stage: each arm's leading configurations again, with fresh seeds and redrawn folds."""
+
+import pandas as pd
+
+from analysis.selection import select_trials, winner
+from study.badinput import BadInput
+from study.pipeline.prepared import Prepared
+from study.pipeline.progress import Progress
+from study.record import read_frame, write_frame
+from study.regression.config import TrialConfig
+from study.sweep.cluster import start_ray
+from study.sweep.confirm import ConfirmJob, collect_confirm, job_finished, run_jobs
+
+
+def confirm(prepared: Prepared, progress: Progress) -> None:
+    """Train what is still missing, then write confirmed.parquet and the confirmations' rows of oof.parquet.
+
+    Raises:
+        BadInput: No trial of an arm completed, so there is nothing to confirm.
+    """
+    directory, resources = prepared.directory, prepared.settings.resources
+    jobs = _jobs(prepared)
+    missing = [job for job in jobs if not job_finished(job)]
+    if missing:
+        with (
+            start_ray(resources.address),
+            progress.stage("confirm", len(missing)) as update,
+        ):
+            run_jobs(
+                missing,
+                arrays=prepared.arrays.directory,
+                development=prepared.development,
+                cpus_per_trial=resources.cpus_per_trial,
+                gpus_per_trial=resources.gpus_per_trial,
+                threads=max(1, int(resources.cpus_per_trial)),
+                progress=lambda state: update(int(state["done"])),
+            )
+    confirmed, oof = collect_confirm(jobs)
+    searched = read_frame(directory.oof)
+    write_frame(directory.oof, pd.concat([searched[searched["stage"] == "search"], oof], ignore_index=True))
+    write_frame(directory.confirmed, confirmed)
+
+
+def winners(prepared: Prepared) -> dict[str, int]:
+    """The winning trial of each arm: the lowest confirmed mean.
+
+    Raises:
+        BadInput: No confirmation of an arm succeeded.
+    """
+    confirmed = read_frame(prepared.directory.confirmed)
+    found = {}
+    for arm in prepared.spaces:
+        if not (confirmed.loc[confirmed["arm"] == arm, "status"] == "completed").any():
+            raise BadInput(
+                f"no confirmation of the arm `{arm}` succeeded",
+                where=str(prepared.directory.confirmed),
+                fix="Its column `reason` says why",
+            )
+        found[arm] = int(winner(confirmed, arm))
+    return found
+
+
+def _jobs(prepared: Prepared) -> list[ConfirmJob]:
+    trials, wanted = read_frame(prepared.directory.trials), prepared.settings.confirm
+    jobs = []
+    for arm in prepared.spaces:
+        leading = select_trials(trials, arm, wanted.top)
+        if leading.empty:
+            raise BadInput(
+                f"no trial of the arm `{arm}` completed",
+                where=str(prepared.directory.trials),
+                fix="Its column `reason` says why; extend the search with `setsum extend`",
+            )
+        for row in leading.to_dict("records"):
+            for number in range(wanted.seeds):
+                seed = prepared.confirm_seed(number)
+                jobs.append(
+                    ConfirmJob(
+                        arm=arm,
+                        trial=int(row["trial"]),
+                        config=TrialConfig.model_validate_json(row["config"]),
+                        length=int(row["length"]),
+                        seed=number,
+                        training_seed=seed,
+                        view_seed=prepared.settings.seed,
+                        folds=prepared.folds_of(seed),
+                        directory=prepared.directory.confirm / arm / f"{int(row['trial']):05d}-{number}",
+                    )
+                )
+    return jobs

@@ -1,0 +1,70 @@
+"""Progress of long work: a live bar with an ETA on a terminal, a plain line now and then elsewhere."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+QUIET_SECONDS = 15.0
+"""Least time between two plain lines of one stage."""
+
+Update = Callable[..., None]
+"""update(done, note="") says how much of the stage's total is done."""
+
+
+class Progress:
+    """Shows the stages of a study one after the other.
+
+    Args:
+        console: Where to show them; its being a terminal decides how.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True)
+
+    @contextmanager
+    def stage(self, name: str, total: int) -> Iterator[Update]:
+        """Show one stage while it lasts; yields the function that moves it."""
+        if self.console.is_terminal:
+            with self._bar(name, total) as update:
+                yield update
+        else:
+            with self._lines(name, total) as update:
+                yield update
+
+    @contextmanager
+    def _bar(self, name: str, total: int) -> Iterator[Update]:
+        columns = (
+            TextColumn("{task.description:<18}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("ETA"),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            TextColumn("{task.fields[note]}"),
+        )
+        with Bars(*columns, console=self.console) as bars:
+            task = bars.add_task(name, total=total, note="")
+            yield lambda done, note="": bars.update(task, completed=done, note=note)
+
+    @contextmanager
+    def _lines(self, name: str, total: int) -> Iterator[Update]:
+        start = last = time.monotonic()
+        latest = (0, "")
+
+        def update(done: int, note: str = "") -> None:
+            nonlocal last, latest
+            latest, now = (done, note), time.monotonic()
+            if now - last >= QUIET_SECONDS and done:
+                last = now
+                left = (now - start) / done * (total - done)
+                self._line(f"{name}: {done}/{total}, {now - start:.0f} s, ETA {left:.0f} s {note}")
+
+        yield update
+        self._line(f"{name}: {latest[0]}/{total} in {time.monotonic() - start:.1f} s {latest[1]}")
+
+    def _line(self, text: str) -> None:
+        self.console.print(text.rstrip(), highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,54 @@
+"""Where a study's numbers come from: code, versions, machine, cohort, seed."""
+
+import platform
+import socket
+import subprocess
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from study.cohort.arrays import CohortArrays
+
+PACKAGES = ("setsum", "torch", "ray", "optuna", "numpy", "pandas", "nibabel")
+
+
+def provenance(seed: int, arrays: CohortArrays) -> dict[str, Any]:
+    """What provenance.json holds."""
+    return {
+        "format": 1,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seed": seed,
+        "fingerprint": arrays.fingerprint,
+        "cohort": {"source": arrays.source, "layout": arrays.layout, "scans": len(arrays.ids)},
+        "unit": arrays.unit,
+        "git": _revision(),
+        "python": platform.python_version(),
+        "versions": {package: _version(package) for package in PACKAGES},
+        "hosts": [
+            {"name": socket.gethostname(), "machine": platform.machine(), "system": platform.platform()}
+        ],
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _revision() -> str | None:
+    """Revision of the checkout the code runs from, `+` when it has uncommitted changes; None outside one."""
+    here = Path(__file__).parent
+    try:
+        revision = _git(here, "rev-parse", "HEAD")
+        changed = _git(here, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return revision + ("+" if changed else "")
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603

@@ -1,0 +1,68 @@
+"""The stages in their order, and what runs of them: all, what is left, or more trials."""
+
+from pathlib import Path
+
+import yaml
+
+from analysis.findings import write_findings
+from analysis.report import write_report
+from study.badinput import BadInput
+from study.pipeline.confirm import confirm
+from study.pipeline.export import export
+from study.pipeline.prepared import Prepared, open_study, prepare
+from study.pipeline.progress import Progress
+from study.pipeline.search import search
+from study.pipeline.test import test, tested
+from study.record import StudyDirectory, write_yaml
+from study.settings import StudySettings
+
+
+def run(settings: StudySettings, root: Path, progress: Progress) -> Prepared:
+    """Everything from scans to export; a directory that holds the same study is continued."""
+    prepared = prepare(settings, root, progress)
+    _all_stages(prepared, progress)
+    return prepared
+
+
+def resume(root: Path, progress: Progress) -> Prepared:
+    """Whatever is left of a study."""
+    prepared = open_study(root, progress)
+    _all_stages(prepared, progress)
+    return prepared
+
+
+def extend(root: Path, trials: int, progress: Progress) -> Prepared:
+    """Search so many trials more in every arm, and confirm. The test set stays closed.
+
+    Raises:
+        BadInput: Not a positive number of trials.
+    """
+    if trials < 1:
+        raise BadInput(f"--trials must be at least 1, got {trials}")
+    directory = StudyDirectory(root.resolve())
+    prepared = open_study(root, progress)
+    settings = yaml.safe_load(directory.settings.read_text())
+    settings["budget"]["trials"] = prepared.settings.budget.trials + trials
+    write_yaml(directory.settings, settings)
+    prepared = open_study(root, progress)
+    search(prepared, progress)
+    confirm(prepared, progress)
+    findings(prepared)
+    return prepared
+
+
+def findings(prepared: Prepared) -> None:
+    """Tables, figures and the report of what there is so far."""
+    write_findings(prepared.directory.root)
+    write_report(prepared.directory.root)
+
+
+def _all_stages(prepared: Prepared, progress: Progress) -> None:
+    search(prepared, progress)
+    confirm(prepared, progress)
+    if not tested(prepared):
+        test(prepared, progress)
+    export(prepared)
+    with progress.stage("findings", 1) as update:
+        findings(prepared)
+        update(1)

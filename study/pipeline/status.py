@@ -1,0 +1,29 @@
+"""How far a study is, read from its tables alone."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from study.record import StudyDirectory, read_lines
+
+
+def describe_status(root: Path) -> list[str]:
+    """Lines for a person: trials of each arm by status, confirmations, openings of the test set."""
+    directory = StudyDirectory(root)
+    lines = [f"study: {directory.root}"]
+    if directory.trials.exists():
+        trials = pd.read_parquet(directory.trials, columns=["arm", "status"])
+        for arm, rows in trials.groupby("arm", sort=False):
+            counts = ", ".join(f"{count} {status}" for status, count in rows["status"].value_counts().items())
+            lines.append(f"sweep {arm}: {counts}")
+    else:
+        lines.append("sweep: not begun, or its first arm still running")
+    if directory.confirmed.exists():
+        confirmed = pd.read_parquet(directory.confirmed, columns=["arm"])
+        lines.append(f"confirm: {len(confirmed)} trainings")
+    openings = read_lines(directory.test_log)
+    lines.append(f"test: opened {len(openings)} time(s)" if openings else "test: not opened")
+    for name, path in (("report", directory.report), ("exports", directory.export)):
+        if path.exists():
+            lines.append(f"{name}: {path}")
+    return lines

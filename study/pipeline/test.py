@@ -1,0 +1,170 @@
+"""The test stage: the only place that lets models see the test scans, and it writes down each time."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from study.badinput import BadInput
+from study.cohort.arrays import CohortArrays, build_arrays
+from study.cohort.rows import Rows
+from study.cohort.scans import read_cohort
+from study.pipeline.confirm import winners
+from study.pipeline.prepared import Prepared
+from study.pipeline.progress import Progress
+from study.record import append_line, read_frame, read_lines, write_frame
+from study.regression.config import TrialConfig
+from study.regression.model import load_networks
+from study.regression.prediction import draw_views, predict
+from study.regression.reference import fit_threshold_rule
+
+OWN = "test"
+"""Name of the study's own test scans in predictions.parquet and test_log.jsonl."""
+
+
+def test(prepared: Prepared, progress: Progress) -> None:
+    """Predict the test scans with every arm's winner; logged before anything is predicted."""
+    _open(prepared, OWN, prepared.arrays, prepared.test, progress)
+
+
+def test_external(prepared: Prepared, path: Path, progress: Progress) -> None:
+    """The same on a cohort of its own, preprocessed as the study's; its name is its folder's.
+
+    Raises:
+        BadInput: The cohort cannot be read, or shares the name of the study's own test scans.
+    """
+    source = prepared.settings.cohort
+    cohort = read_cohort(
+        path, "auto", label=source.label, label_column=source.label_column, suffix=source.suffix
+    )
+    name = path.resolve().name
+    if name == OWN:
+        raise BadInput(
+            f"an external cohort cannot be called `{OWN}`", where=str(path), fix="Rename its folder"
+        )
+    target = prepared.directory.root / "external" / name
+    with progress.stage(f"cohort {name}", len(cohort.scans)) as update:
+        arrays = build_arrays(
+            cohort, prepared.arrays.preprocessing, target, progress=lambda done, total: update(done)
+        )
+    _open(prepared, name, arrays, np.arange(len(arrays.ids)), progress)
+
+
+def tested(prepared: Prepared) -> bool:
+    """Whether the test scans have been predicted by exactly the present winners and seeds."""
+    path = prepared.directory.predictions
+    if not path.exists():
+        return False
+    rows = read_frame(path)
+    rows = rows[(rows["cohort"] == OWN) & (rows["trial"] >= 0)]
+    found = set(zip(rows["arm"], rows["trial"], rows["seed"], strict=True))
+    return found == {
+        (arm, trial, seed)
+        for arm, trial in winners(prepared).items()
+        for seed in _seeds(prepared, arm, trial)
+    }
+
+
+def times_opened(prepared: Prepared) -> int:
+    """How often the study's own test scans have been opened."""
+    return sum(line["cohort"] == OWN for line in read_lines(prepared.directory.test_log))
+
+
+def _open(
+    prepared: Prepared, name: str, arrays: CohortArrays, rows: NDArray[np.int64], progress: Progress
+) -> None:
+    directory, chosen = prepared.directory, winners(prepared)
+    line: dict[str, Any] = {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cohort": name,
+        "fingerprint": arrays.fingerprint,
+        "scans": len(rows),
+        "arms": list(chosen),
+        "trials": len(read_frame(directory.trials)),
+    }
+    append_line(directory.test_log, line)
+    images = Rows(arrays.images_MDHW, rows)
+    tables = []
+    with progress.stage(f"predict {name}", len(chosen)) as update:
+        for number, (arm, trial) in enumerate(chosen.items(), start=1):
+            for seed in _seeds(prepared, arm, trial):
+                mean_M = np.mean(list(predict_with(prepared, arm, trial, seed, images)), axis=0)
+                tables.append(_table(name, arm, trial, seed, arrays, rows, mean_M))
+            update(number)
+    tables += _references(prepared, name, arrays, rows, images)
+    earlier = []
+    if directory.predictions.exists():
+        before = read_frame(directory.predictions)
+        earlier = [before[before["cohort"] != name]]
+    write_frame(directory.predictions, pd.concat([*earlier, *tables], ignore_index=True))
+
+
+def predict_with(
+    prepared: Prepared, arm: str, trial: int, seed: int, images: Rows
+) -> list[NDArray[np.float64]]:
+    """Predictions (M,) of each network of one confirmed model."""
+    config = _config(prepared, arm, trial)
+    views = draw_views(config, prepared.settings.seed)
+    device = "cuda" if prepared.settings.resources.gpus_per_trial else "cpu"
+    networks = load_networks(model_path(prepared, arm, trial, seed), config)
+    return [predict(network.to(device), images, views, config=config, device=device) for network in networks]
+
+
+def model_path(prepared: Prepared, arm: str, trial: int, seed: int) -> Path:
+    """Where a confirmation's weights lie."""
+    return prepared.directory.confirm / arm / f"{trial:05d}-{seed}" / "model.safetensors"
+
+
+def _confirmed(prepared: Prepared, arm: str, trial: int) -> pd.DataFrame:
+    table = read_frame(prepared.directory.confirmed)
+    return table[(table["arm"] == arm) & (table["trial"] == trial) & (table["status"] == "completed")]
+
+
+def _seeds(prepared: Prepared, arm: str, trial: int) -> list[int]:
+    return sorted(int(seed) for seed in _confirmed(prepared, arm, trial)["seed"])
+
+
+def _config(prepared: Prepared, arm: str, trial: int) -> TrialConfig:
+    return TrialConfig.model_validate_json(_confirmed(prepared, arm, trial)["config"].iloc[0])
+
+
+def _references(
+    prepared: Prepared, name: str, arrays: CohortArrays, rows: NDArray[np.int64], images: Rows
+) -> list[pd.DataFrame]:
+    """Rules fitted on the development scans only."""
+    labels_M = prepared.labels_M
+    rule = fit_threshold_rule(prepared.images_MDHW, labels_M)
+    return [
+        _table(name, arm, -1, 0, arrays, rows, predictions)
+        for arm, predictions in (
+            ("mean predictor", np.full(len(rows), labels_M.mean())),
+            ("threshold rule", rule.predict(images)),
+        )
+    ]
+
+
+def _table(
+    name: str,
+    arm: str,
+    trial: int,
+    seed: int,
+    arrays: CohortArrays,
+    rows: NDArray[np.int64],
+    predictions_M: NDArray[np.float64],
+) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "cohort": name,
+            "arm": arm,
+            "trial": trial,
+            "seed": seed,
+            "scan": [arrays.ids[row] for row in rows],
+            "site": [arrays.sites[row] for row in rows],
+            "label": arrays.labels[rows],
+            "truth": arrays.truths[rows],
+            "prediction": predictions_M,
+        }
+    )

@@ -1,0 +1,108 @@
+"""Training one recipe without Ray: `setsum train CONFIG.yaml --cohort COHORT`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from study.badinput import BadInput
+from study.cohort.arrays import CohortArrays, build_arrays
+from study.cohort.rows import Rows
+from study.cohort.scans import read_cohort
+from study.pipeline.folds import draw_folds
+from study.pipeline.progress import Progress
+from study.record import write_yaml
+from study.regression.crossvalidation import CrossValidation, Report
+from study.regression.curve import judge
+from study.regression.model import save_networks
+from study.regression.prediction import Predictor
+from study.regression.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """One seed's last report and verdict."""
+
+    seed: int
+    report: Report
+    verdict: str
+
+
+def train(
+    recipe: Recipe, cohort: Path, out: Path, progress: Progress, *, layout: str = "auto", device: str = "cpu"
+) -> list[Trained]:
+    """Train a recipe on a cohort, once a seed, and write an export that `setsum predict` reads.
+
+    Raises:
+        BadInput: The cohort cannot be read, or holds only some of the recipe's scans.
+        DivergedError: A training diverged.
+    """
+    scans = read_cohort(cohort, layout)
+    with progress.stage("cohort", len(scans.scans)) as update:
+        arrays = build_arrays(
+            scans, recipe.preprocessing, out / "cohort", progress=lambda done, total: update(done)
+        )
+    rows = _rows(recipe, arrays, cohort)
+    networks: list[Predictor] = []
+    results = []
+    for seed in recipe.seeds:
+        result, trained = _train_seed(recipe, arrays, rows, seed, progress, device)
+        results.append(result)
+        networks += trained
+    save_networks(out / "model.safetensors", networks)
+    write_yaml(out / "config.yaml", recipe.model_dump(mode="json"))
+    return results
+
+
+def _train_seed(
+    recipe: Recipe, arrays: CohortArrays, rows: list[int], seed: int, progress: Progress, device: str
+) -> tuple[Trained, list[Predictor]]:
+    folds = draw_folds(
+        arrays,
+        rows,
+        folds=recipe.folds,
+        repeats=recipe.repeats,
+        holdout=recipe.holdout,
+        stratify=recipe.stratify,
+        seed=seed,
+        study_seed=recipe.view_seed,
+    )
+    labels_M = arrays.labels[rows]
+    trial = CrossValidation(
+        recipe.config,
+        Rows(arrays.images_MDHW, np.array(rows)),
+        labels_M,
+        folds,
+        seed=seed,
+        view_seed=recipe.view_seed,
+        device=device,
+    )
+    target = recipe.length or recipe.config.presentations
+    reports = []
+    with progress.stage(f"train seed {seed}", target) as update:
+        while trial.presentations < target:
+            reports.append(trial.advance())
+            update(trial.presentations, f"MSE {reports[-1].mse:.4g}, ICC {reports[-1].icc:.3f}")
+    outcome = judge(
+        np.stack([report.oof_RM for report in reports]),
+        np.array([report.presentations for report in reports]),
+        labels_M,
+        recipe.config.loss,
+    )
+    return Trained(seed=seed, report=reports[-1], verdict=outcome.verdict), trial.networks()
+
+
+def _rows(recipe: Recipe, arrays: CohortArrays, cohort: Path) -> list[int]:
+    """Positions to train on: the recipe's own scans where the cohort holds them, else all."""
+    where = {name: position for position, name in enumerate(arrays.ids)}
+    missing = [name for name in recipe.scans if name not in where]
+    if len(missing) == len(recipe.scans):
+        return list(range(len(arrays.ids)))
+    if missing:
+        raise BadInput(
+            f"{len(missing)} of the {len(recipe.scans)} scans that the recipe was trained on are missing, "
+            f"the first is `{missing[0]}`",
+            where=str(cohort),
+            fix="Restore them, or delete `scans` from the recipe to train on the whole cohort",
+        )
+    return sorted(where[name] for name in recipe.scans)

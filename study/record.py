@@ -1,0 +1,169 @@
+"""The study directory: where every file of a study lies, and how it is read and written.
+
+Whole files are written atomically (temporary file, fsync, rename). The append-only test log
+survives a torn last line. Nothing here knows torch or ray.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pandas as pd
+import yaml
+
+from study.badinput import BadInput
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class StudyDirectory:
+    """Paths of one study; `root` need not exist yet."""
+
+    root: Path
+
+    @property
+    def settings(self) -> Path:
+        return self.root / "study.yaml"
+
+    @property
+    def split(self) -> Path:
+        return self.root / "split.json"
+
+    @property
+    def provenance(self) -> Path:
+        return self.root / "provenance.json"
+
+    @property
+    def journal(self) -> Path:
+        return self.root / "optuna.journal"
+
+    @property
+    def sweeps(self) -> Path:
+        return self.root / "sweeps"
+
+    @property
+    def confirm(self) -> Path:
+        return self.root / "confirm"
+
+    @property
+    def cohort(self) -> Path:
+        return self.root / "cohort"
+
+    @property
+    def oof(self) -> Path:
+        return self.root / "oof.parquet"
+
+    @property
+    def trials(self) -> Path:
+        return self.root / "trials.parquet"
+
+    @property
+    def curves(self) -> Path:
+        return self.root / "curves.parquet"
+
+    @property
+    def confirmed(self) -> Path:
+        return self.root / "confirmed.parquet"
+
+    @property
+    def predictions(self) -> Path:
+        return self.root / "predictions.parquet"
+
+    @property
+    def test_log(self) -> Path:
+        return self.root / "test_log.jsonl"
+
+    @property
+    def findings(self) -> Path:
+        return self.root / "findings"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.html"
+
+    @property
+    def export(self) -> Path:
+        return self.root / "export"
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[BinaryIO]:
+    """A binary file that appears at `path` whole, or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    with atomic(path) as stream:
+        stream.write(text.encode())
+
+
+def write_json(path: Path, content: object) -> None:
+    write_text(path, json.dumps(content, indent=2, sort_keys=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def write_yaml(path: Path, content: Mapping[str, object]) -> None:
+    write_text(path, yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True))
+
+
+def write_frame(path: Path, frame: pd.DataFrame) -> None:
+    """A DataFrame as Parquet."""
+    with atomic(path) as stream:
+        frame.to_parquet(stream, index=False)
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """A Parquet file of a study.
+
+    Raises:
+        BadInput: The file does not exist: the stage that writes it has not run.
+    """
+    if not path.is_file():
+        raise BadInput(
+            f"{path.name} does not exist yet",
+            where=str(path.parent),
+            fix=f"Run the stages before it: setsum resume {path.parent}",
+        )
+    return pd.read_parquet(path)
+
+
+def append_line(path: Path, content: Mapping[str, object]) -> None:
+    """Append one JSON line, on disk when this returns; a torn line before it is closed off."""
+    torn = path.exists() and path.stat().st_size > 0 and path.read_bytes()[-1:] != b"\n"
+    with path.open("ab") as stream:
+        stream.write((b"\n" if torn else b"") + json.dumps(content).encode() + b"\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """All whole JSON lines of an append-only file; torn ones are passed over."""
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text(errors="replace").splitlines():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return rows

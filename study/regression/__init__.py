@@ -1,0 +1,1 @@
+"""Set-sum regression as plain PyTorch: network, sets, objective, augmentation, training, prediction."""

@@ -1,0 +1,101 @@
+"""What a trained network predicts: label units, blank branches, and the mean over a few fixed views."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from study.cohort.rows import Images
+from study.regression.augmentation import apply_transforms, draw_transforms, identity_transform
+from study.regression.config import TrialConfig
+from study.regression.regressor import BaseRegressor
+
+
+class Predictor(nn.Module):
+    """A network together with its label unit and, for `image` blanks, its other branches.
+
+    With image blanks a prediction is f(I) + (n - 1) f(B), the paper's inference with the input of
+    all other branches set to zero (section 2.2); with masked blanks it is f(I).
+
+    Args:
+        network: (B, 1, D, H, W) -> (B,), in training units.
+        label_scale: Label units in one training unit, positive.
+        blank_branches: n - 1 for image blanks, 0 for masked ones.
+    """
+
+    scale: Tensor
+
+    def __init__(self, network: nn.Module, label_scale: float, blank_branches: int) -> None:
+        super().__init__()
+        self.network = network
+        self.blank_branches = blank_branches
+        self.register_buffer("scale", torch.tensor(label_scale, dtype=torch.float32))
+
+    def forward(self, images_BCDHW: Tensor) -> Tensor:
+        """(B, 1, D, H, W) to (B,), in label units."""
+        predictions: Tensor = self.network(images_BCDHW)
+        if self.blank_branches:
+            predictions = predictions + self.blank_branches * self.network(torch.zeros_like(images_BCDHW[:1]))
+        return predictions * self.scale
+
+    def blank_response(self, shape: Sequence[int]) -> float:
+        """|f(B)| in label units, for a grid (D, H, W)."""
+        with torch.inference_mode():
+            return float(
+                (self.network(torch.zeros(1, 1, *shape, device=self.scale.device)) * self.scale).abs()
+            )
+
+
+def build_network(config: TrialConfig) -> BaseRegressor:
+    """The base regressor of a configuration, weights from torch's current generator."""
+    network = BaseRegressor(config.dropout, config.precision)
+    return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
+
+
+def build_predictor(config: TrialConfig, label_scale: float = 1.0) -> Predictor:
+    """An untrained predictor, to load weights into; in evaluation mode."""
+    branches = config.n - 1 if config.blank == "image" else 0
+    return Predictor(build_network(config), label_scale, branches).eval()
+
+
+def draw_views(config: TrialConfig, seed: int) -> NDArray[np.float64]:
+    """The fixed transforms (V, 3, 4) that every prediction of a study averages over.
+
+    Resampling blurs, and a network trained on blurred scans misjudges sharp ones; so it predicts
+    through the same resampling. One view is the scan as it is.
+    """
+    if config.views == 1:
+        return identity_transform()
+    return draw_transforms(
+        config.views,
+        flips=config.flips,
+        rotation=config.rotation,
+        translation=config.translation,
+        generator=np.random.default_rng([seed, config.views]),
+    )
+
+
+def predict(
+    predictor: nn.Module,
+    images_MDHW: Images,
+    views_V34: NDArray[np.float64],
+    *,
+    config: TrialConfig,
+    device: str = "cpu",
+) -> NDArray[np.float64]:
+    """Mean prediction over the views, (M,), in label units; a chunk of images in memory at a time."""
+    predictor.eval()
+    totals_M = np.zeros(len(images_MDHW))
+    with torch.inference_mode():
+        for start in range(0, len(images_MDHW), config.chunk):
+            rows = slice(start, start + config.chunk)
+            images = torch.from_numpy(np.asarray(images_MDHW[rows], dtype=np.float32)).to(device)
+            for view_34 in views_V34:
+                seen = images
+                if not np.array_equal(view_34, identity_transform()[0]):
+                    views = np.broadcast_to(view_34, (len(images), 3, 4))
+                    seen = apply_transforms(images, views, config.interpolation)
+                totals_M[rows] += predictor(seen.unsqueeze(1)).double().cpu().numpy()
+    return totals_M / len(views_V34)

@@ -1,0 +1,235 @@
+"""The study file: what a user asks for, typed and checked once, where it enters.
+
+A study file is YAML; `KEY=VALUE` overrides replace single fields (`budget.trials=8`). The resolved
+settings are written into the study directory and every stage reads them from there.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from study.badinput import BadInput
+from study.cohort.preprocess import Preprocessing
+from study.record import FORMAT
+
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Shape = tuple[
+    Annotated[int, Field(ge=4, le=1024)],
+    Annotated[int, Field(ge=4, le=1024)],
+    Annotated[int, Field(ge=4, le=1024)],
+]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CohortSettings(_Section):
+    """Where the scans are. Without a path the built-in phantom cohort is made."""
+
+    path: Path | None = None
+    layout: Literal["auto", "wmh", "manifest", "bids"] = "auto"
+    label: Literal["auto", "voxels", "mm3", "components"] = "auto"
+    label_column: str = "label"
+    suffix: str = "FLAIR"
+
+
+class PhantomSettings(_Section):
+    """The built-in cohort, used when `cohort.path` is not given."""
+
+    kind: Literal["wmh", "pvs"] = "wmh"
+    scans: int = Field(default=84, ge=2)
+    shape: Shape = (16, 16, 16)
+    rater_noise: float = Field(default=0.0, ge=0)
+
+
+class SplitSettings(_Section):
+    """Test scans: a number, a share, or a file of ids; they reach nothing before `test`."""
+
+    test: Annotated[int, Field(ge=2)] | Annotated[float, Field(gt=0, lt=1)] | Path = 0.5
+    stratify: bool = True
+    development: Annotated[int, Field(ge=4)] | None = None
+    """Keep only this many development scans, their labels pseudo-uniform (the paper's learning curve)."""
+
+
+class ValidationSettings(_Section):
+    """How a trial is scored: stratified folds, or the paper's 5 or 6 fixed validation scans."""
+
+    protocol: Literal["kfold", "paper"] = "kfold"
+    folds: int = Field(default=3, ge=2)
+    repeats: int = Field(default=1, ge=1)
+    scans: int = Field(default=6, ge=2)
+    """Validation scans of `protocol: paper`."""
+
+
+class BudgetSettings(_Section):
+    """What every arm gets alike."""
+
+    trials: int = Field(default=6, ge=2)
+    hours: Annotated[float, Field(gt=0)] | None = None
+    """Wall-clock hours an arm instead of a number of trials; `trials` is then the most an arm may run."""
+    presentations: int = Field(default=4000, ge=1)
+    """Real scans passed through each network of a trial."""
+
+
+class SearchSettings(_Section):
+    """How configurations are proposed and stopped."""
+
+    sampler: Literal["tpe", "random", "qmc"] = "tpe"
+    scheduler: Literal["fifo", "asha"] = "fifo"
+    storage: str | None = None
+    """Database URL of the search; a journal file in the study directory when not given."""
+
+
+class ConfirmSettings(_Section):
+    """Re-training an arm's leading configurations with fresh seeds and redrawn folds."""
+
+    top: int = Field(default=2, ge=1)
+    seeds: int = Field(default=2, ge=1)
+
+
+class ResourceSettings(_Section):
+    """What one trial occupies, and the cluster it runs on."""
+
+    address: str | None = None
+    cpus_per_trial: float = Field(default=1, gt=0)
+    gpus_per_trial: float = Field(default=0, ge=0)
+
+
+class StudySettings(_Section):
+    """A whole study."""
+
+    format: Literal[1] = 1
+    seed: Seed = 0
+    arms: tuple[str, ...] = ("base", "dropout", "set_sum")
+    cohort: CohortSettings = CohortSettings()
+    phantom: PhantomSettings = PhantomSettings()
+    preprocessing: Preprocessing = Preprocessing(shape=(12, 12, 12))
+    split: SplitSettings = SplitSettings()
+    validation: ValidationSettings = ValidationSettings()
+    budget: BudgetSettings = BudgetSettings()
+    training: dict[str, Any] = {}
+    """Configuration fields fixed for every arm, e.g. views, reports, loss."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    search: SearchSettings = SearchSettings()
+    confirm: ConfirmSettings = ConfirmSettings()
+    resources: ResourceSettings = ResourceSettings()
+
+
+def builtin_names() -> list[str]:
+    """Names of the study files that come with the package."""
+    folder = resources.files("study") / "templates"
+    return sorted(
+        entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")
+    )
+
+
+def builtin_text(name: str) -> str:
+    """A commented study file that comes with the package.
+
+    Raises:
+        BadInput: There is none of that name.
+    """
+    if name not in builtin_names():
+        raise BadInput(
+            f"there is no built-in study `{name}`", fix=f"Choose one of {', '.join(builtin_names())}"
+        )
+    return (resources.files("study") / "templates" / f"{name}.yaml").read_text()
+
+
+def read_settings(source: Path | None, overrides: Sequence[str] = ()) -> StudySettings:
+    """A study file (the built-in quick study when None) with `KEY=VALUE` overrides, checked.
+
+    Relative paths in the file are resolved against its folder, those in overrides against the
+    working directory.
+
+    Raises:
+        BadInput: The file cannot be read, or a field is unknown or out of its range.
+    """
+    if source is None:
+        name, text = "quick study", builtin_text("quick")
+    else:
+        name, text = str(source), _read(source)
+    content = _parse(text, name)
+    if content.get("format") != FORMAT:
+        raise BadInput(
+            f"`format: {FORMAT}` must come first, got format {content.get('format')!r}",
+            where=name,
+            fix="Start from a fresh file: setsum init > study.yaml",
+        )
+    if source is not None:
+        _anchor(content, source.resolve().parent)
+    for override in overrides:
+        _override(content, override)
+    return validate_settings(content, name)
+
+
+def validate_settings(content: Mapping[str, Any], name: str) -> StudySettings:
+    """Typed settings from plain data; `name` says in errors where they came from."""
+    try:
+        return StudySettings.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(
+            str(part) for part in first["loc"] if not str(part).startswith(("constrained", "function"))
+        )
+        raise BadInput(
+            f"`{field}`: {first['msg']}, got {first['input']!r}",
+            where=name,
+            fix="setsum init shows every field with its meaning",
+        ) from error
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(
+            f"the study file cannot be read ({error})",
+            where=str(path),
+            fix="Make one: setsum init > study.yaml",
+        ) from error
+
+
+def _parse(text: str, name: str) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadInput(f"not valid YAML ({' '.join(str(error).split())})", where=name) from error
+    if not isinstance(content, dict):
+        raise BadInput("a study file is a mapping of fields", where=name, fix="Start from: setsum init")
+    return content
+
+
+def _anchor(content: dict[str, Any], folder: Path) -> None:
+    """Make the file's relative paths absolute, so that they do not depend on the working directory."""
+    for section, field in (("cohort", "path"), ("split", "test")):
+        part = content.get(section)
+        if isinstance(part, dict) and isinstance(part.get(field), str):
+            part[field] = str(folder / part[field])
+    arms = content.get("arms")
+    if isinstance(arms, list):
+        content["arms"] = [
+            str(folder / arm) if isinstance(arm, str) and arm.endswith(".yaml") else arm for arm in arms
+        ]
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    key, separator, value = override.partition("=")
+    if not separator or not key:
+        raise BadInput(f"an override is KEY=VALUE, got {override!r}", fix="For example budget.trials=8")
+    *sections, field = key.split(".")
+    for section in sections:
+        content = content.setdefault(section, {})
+        if not isinstance(content, dict):
+            raise BadInput(f"`{section}` in `{key}` is a value, not a section", where=override)
+    try:
+        content[field] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise BadInput(
+            f"the value is not valid YAML ({' '.join(str(error).split())})", where=override
+        ) from error
