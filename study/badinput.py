@@ -1,7 +1,7 @@
 """The one exception for what a user can cause: what is wrong, where, and what to do about it."""
 
 
-class BadInput(ValueError):
+class BadInput(ValueError):  # noqa: N818 - what users meet is input, not an error of theirs or ours
     """Something the user gave cannot be used; the command prints one line and exits with 2.
 
     Args:

@@ -5,13 +5,12 @@ Heavy packages load inside the commands, so that `setsum --help` answers at once
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from study.cohort.phantom import Kind
     from study.pipeline.prepared import Prepared
 
 from study.badinput import BadInput
@@ -190,12 +189,10 @@ def phantom(
     from study.cohort.phantom import write_phantom
     from study.pipeline.progress import Progress
 
-    if kind not in ("wmh", "pvs"):
-        raise BadInput(f"--kind is wmh or pvs, got `{kind}`")
     with Progress().stage("phantom", scans) as update:
         write_phantom(
             out,
-            kind="wmh" if kind == "wmh" else "pvs",
+            kind=cast("Kind", kind),
             scans=scans,
             shape=shape,
             seed=seed,
@@ -213,12 +210,11 @@ def inspect(
     png: Annotated[Path, typer.Option(help="Where the slices go.")] = Path("cohort.png"),
 ) -> None:
     """What would be read: table, label histogram, sites, and slices as PNG."""
-    from study.cohort.inspect import describe_lines, slices_figure
+    from study.cohort.inspect import slices_figure, summary
     from study.cohort.scans import read_cohort
 
     scans = read_cohort(cohort, layout, label=label)
-    for line in describe_lines(scans):
-        typer.echo(line)
+    typer.echo(summary(scans))
     slices_figure(scans, png)
     typer.echo(f"slices: {png}")
 
@@ -287,7 +283,7 @@ def _existing(directory: Path) -> Path:
 
 
 def _open(directory: Path) -> "tuple[Prepared, Any]":
-    from study.pipeline.prepared import open_study
+    from study.pipeline.prepare import open_study
     from study.pipeline.progress import Progress
 
     progress = Progress()
@@ -295,16 +291,9 @@ def _open(directory: Path) -> "tuple[Prepared, Any]":
 
 
 def _print_end(prepared: "Prepared") -> None:
-    """The table a study ends with, and where to look next."""
-    from rich.console import Console
+    from study.pipeline.ending import console_for_tables, print_ending
 
-    from analysis.summary import summary_lines, summary_table
-
-    root = prepared.directory.root
-    table: pd.DataFrame = summary_table(root)
-    console = Console(soft_wrap=True)
-    for line in summary_lines(table, root):
-        console.print(line, highlight=False)
+    print_ending(prepared.directory, console_for_tables())
 
 
 if __name__ == "__main__":

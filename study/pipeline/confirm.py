@@ -1,15 +1,17 @@
 """The confirm stage: each arm's leading configurations again, with fresh seeds and redrawn folds."""
 
-import pandas as pd
+from contextlib import nullcontext
 
 from analysis.selection import select_trials, winner
 from study.badinput import BadInput
+from study.pipeline.oof import write_oof
 from study.pipeline.prepared import Prepared
 from study.pipeline.progress import Progress
 from study.record import read_frame, write_frame
 from study.regression.config import TrialConfig
 from study.sweep.cluster import start_ray
-from study.sweep.confirm import ConfirmJob, collect_confirm, job_finished, run_jobs
+from study.sweep.confirm import RESULT, ConfirmJob, run_jobs
+from study.sweep.confirmed import collect_confirm
 
 
 def confirm(prepared: Prepared, progress: Progress) -> None:
@@ -20,24 +22,21 @@ def confirm(prepared: Prepared, progress: Progress) -> None:
     """
     directory, resources = prepared.directory, prepared.settings.resources
     jobs = _jobs(prepared)
-    missing = [job for job in jobs if not job_finished(job)]
-    if missing:
-        with (
-            start_ray(resources.address),
-            progress.stage("confirm", len(missing)) as update,
-        ):
-            run_jobs(
-                missing,
-                arrays=prepared.arrays.directory,
-                development=prepared.development,
-                cpus_per_trial=resources.cpus_per_trial,
-                gpus_per_trial=resources.gpus_per_trial,
-                threads=max(1, int(resources.cpus_per_trial)),
-                progress=lambda state: update(int(state["done"])),
-            )
-    confirmed, oof = collect_confirm(jobs)
-    searched = read_frame(directory.oof)
-    write_frame(directory.oof, pd.concat([searched[searched["stage"] == "search"], oof], ignore_index=True))
+    with (
+        start_ray(resources.address) if _missing(jobs) else nullcontext(),
+        progress.stage("confirm", len(jobs)) as update,
+    ):
+        run_jobs(
+            jobs,
+            arrays=prepared.arrays.directory,
+            development=prepared.development,
+            cpus_per_trial=resources.cpus_per_trial,
+            gpus_per_trial=resources.gpus_per_trial,
+            threads=max(1, int(resources.cpus_per_trial)),
+            progress=lambda state: update(state["done"]),
+        )
+    confirmed, oof = collect_confirm([job.directory for job in jobs])
+    write_oof(directory, "confirm", oof)
     write_frame(directory.confirmed, confirmed)
 
 
@@ -58,6 +57,10 @@ def winners(prepared: Prepared) -> dict[str, int]:
             )
         found[arm] = int(winner(confirmed, arm))
     return found
+
+
+def _missing(jobs: list[ConfirmJob]) -> bool:
+    return not all((job.directory / RESULT).exists() for job in jobs)
 
 
 def _jobs(prepared: Prepared) -> list[ConfirmJob]:

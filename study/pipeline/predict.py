@@ -8,8 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from study.badinput import BadInput
-from study.cohort.preprocess import preprocess
-from study.cohort.volume import read_volume
+from study.cohort.preprocess import preprocess_files
 from study.pipeline.progress import Progress
 from study.record import atomic
 from study.regression.model import load_networks
@@ -76,9 +75,7 @@ def _predict_one(
     recipe: Recipe, networks: Sequence[Predictor], scan: Path, mask: Path | None, device: str
 ) -> NDArray[np.float64]:
     """Predictions of the K networks, (K,)."""
-    image_DHW = preprocess(
-        read_volume(scan), read_volume(mask) if mask else None, None, recipe.preprocessing
-    ).image_DHW
+    image_DHW = preprocess_files(scan, mask, None, recipe.preprocessing).image_DHW
     views = draw_views(recipe.config, recipe.view_seed)
     return np.array(
         [

@@ -1,4 +1,4 @@
-"""A study ready to be searched: settings, cohort, split and folds, made once and read back by every stage."""
+"""A prepared study, as every later stage sees it: settings, cohort, split, folds and spaces."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,22 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from study.badinput import BadInput
-from study.cohort.arrays import CohortArrays, build_arrays, open_arrays
-from study.cohort.phantom import write_phantom
+from study.cohort.arrays import CohortArrays
 from study.cohort.rows import Rows
-from study.cohort.scans import read_cohort
-from study.cohort.split import Fold, pseudo_uniform, split_test
+from study.cohort.split import Fold
 from study.pipeline.folds import draw_folds
-from study.pipeline.progress import Progress
-from study.pipeline.provenance import provenance
-from study.record import StudyDirectory, read_json, write_json, write_yaml
-from study.regression.precision import fastest_precision
-from study.settings import StudySettings, validate_settings
-from study.sweep.spaces import Space, check_space, find_space, read_space
+from study.record import StudyDirectory
+from study.settings import StudySettings
+from study.sweep.spaces import Space, built_in_arms, check_space, read_space, with_training
 
 PAPER_TRAINING: Mapping[str, Any] = {
     "optimiser": "adadelta",
@@ -49,27 +43,14 @@ class Prepared:
     @cached_property
     def training(self) -> dict[str, Any]:
         """Configuration fields fixed for every arm."""
-        settings = self.settings
-        published = PAPER_TRAINING if settings.validation.protocol == "paper" else {}
-        return {
-            **published,
-            "precision": settings.precision,
-            "presentations": settings.budget.presentations,
-            **settings.training,
-        }
+        return fixed_training(self.settings)
 
     @cached_property
     def spaces(self) -> dict[str, Space]:
         """The arms' search spaces, checked against the size of the training folds."""
-        spaces = {}
-        for name in self.settings.arms:
-            space = read_space(find_space(name))
-            if space.arm in spaces:
-                raise BadInput(
-                    f"the arm `{space.arm}` is named twice", where="arms", fix="Name each arm once"
-                )
-            check_space(space, min(len(fold.train) for fold in self.folds), self.training)
-            spaces[space.arm] = space
+        spaces = read_spaces(self.settings)
+        for space in spaces.values():
+            check_space(space, min(len(fold.train) for fold in self.folds))
         return spaces
 
     @property
@@ -106,176 +87,36 @@ class Prepared:
         return int(np.random.SeedSequence([self.settings.seed, 1, number]).generate_state(1)[0] >> 1)
 
 
-def prepare(settings: StudySettings, root: Path, progress: Progress) -> Prepared:
-    """Make the study directory: cohort arrays, split, provenance, and the resolved study file last.
-
-    A directory that already holds the same study is continued.
-
-    Raises:
-        BadInput: The directory holds another study, or cohort and settings do not fit together.
-    """
-    directory = StudyDirectory(root.resolve())
-    if directory.settings.exists():
-        _refuse_other(directory, settings)
-        return open_study(root, progress)
-    if directory.root.exists() and any(
-        entry.name not in ("phantom", "cohort", "split.json", "provenance.json")
-        for entry in directory.root.iterdir()
-    ):
-        raise BadInput(
-            "the output folder is not empty and holds no study",
-            where=str(directory.root),
-            fix="Choose another with --out",
-        )
-    settings = _with_phantom(settings, directory, progress)
-    arrays = _arrays(settings, directory, progress)
-    settings = _with_precision(settings, arrays)
-    prepared = _split(settings, directory, arrays)
-    _ = prepared.spaces
-    write_json(directory.provenance, provenance(settings.seed, arrays))
-    write_yaml(directory.settings, settings.model_dump(mode="json"))
-    return prepared
+def fixed_training(settings: StudySettings) -> dict[str, Any]:
+    """The configuration fields that a study holds fixed in every arm."""
+    published = PAPER_TRAINING if settings.validation.protocol == "paper" else {}
+    precision = "float32" if settings.precision == "auto" else settings.precision
+    own = {"precision": precision, "presentations": settings.budget.presentations}
+    return {**published, **own, **settings.training}
 
 
-def open_study(root: Path, progress: Progress) -> Prepared:
-    """Read a study directory back; rebuilds the cohort arrays if they are gone.
+def read_spaces(settings: StudySettings) -> dict[str, Space]:
+    """The search spaces of a study's arms by name, with the study's own fields fixed in them.
 
     Raises:
-        BadInput: There is no study, or its cohort is not the one it began with.
+        BadInput: An arm is unknown or named twice, or its file does not fit.
     """
-    directory = StudyDirectory(root.resolve())
-    if not directory.settings.is_file():
+    spaces: dict[str, Space] = {}
+    for name in settings.arms:
+        space = with_training(read_space(_space_file(name)), fixed_training(settings))
+        if space.arm in spaces:
+            raise BadInput(f"`{space.arm}` is named twice", where="arms", fix="Name each arm once")
+        spaces[space.arm] = space
+    return spaces
+
+
+def _space_file(name: str) -> Path:
+    """The search-space file of an arm: a built-in name, or a path."""
+    known = built_in_arms()
+    if name not in known and not name.endswith(".yaml"):
         raise BadInput(
-            "no study here (study.yaml is missing)",
-            where=str(root),
-            fix="Start one: setsum run STUDY.yaml --out DIR",
+            f"there is no built-in arm `{name}`",
+            where="arms",
+            fix=f"Choose from {', '.join(known)}, or give the path of a .yaml file",
         )
-    settings = validate_settings(yaml.safe_load(directory.settings.read_text()), str(directory.settings))
-    arrays = _arrays(settings, directory, progress)
-    began = read_json(directory.provenance)["fingerprint"]
-    if arrays.fingerprint != began:
-        raise BadInput(
-            f"the cohort has changed since the study began (fingerprint {began[:12]}, "
-            f"now {arrays.fingerprint[:12]})",
-            where=str(settings.cohort.path),
-            fix="Restore the scans and labels, or start a new study with --out",
-        )
-    return _split(settings, directory, arrays)
-
-
-def _refuse_other(directory: StudyDirectory, settings: StudySettings) -> None:
-    old = yaml.safe_load(directory.settings.read_text())
-    new = settings.model_dump(mode="json")
-    if settings.cohort.path is None:
-        new["cohort"]["path"] = str(directory.root / "phantom")
-    if settings.precision == "auto":
-        new["precision"] = old.get("precision")
-    changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
-    if changed:
-        raise BadInput(
-            f"the folder holds a study with other settings ({', '.join(changed)})",
-            where=str(directory.root),
-            fix="Continue it with `setsum resume`, or choose another folder with --out",
-        )
-
-
-def _with_phantom(settings: StudySettings, directory: StudyDirectory, progress: Progress) -> StudySettings:
-    """Settings whose cohort has a path: the phantom's, made here, where none was given."""
-    if settings.cohort.path is not None:
-        path = settings.cohort.path.resolve()
-    else:
-        path, phantom = directory.root / "phantom", settings.phantom
-        with progress.stage("phantom", phantom.scans) as update:
-            write_phantom(
-                path,
-                kind=phantom.kind,
-                scans=phantom.scans,
-                shape=phantom.shape,
-                seed=settings.seed,
-                rater_noise=phantom.rater_noise,
-                progress=lambda done, total: update(done),
-            )
-    return settings.model_copy(update={"cohort": settings.cohort.model_copy(update={"path": path})})
-
-
-def _arrays(settings: StudySettings, directory: StudyDirectory, progress: Progress) -> CohortArrays:
-    """The preprocessed cohort, built once and reused while it fits."""
-    assert settings.cohort.path is not None
-    source = settings.cohort
-    if not settings.cohort.path.exists() and directory.cohort.exists():
-        return open_arrays(directory.cohort)
-    cohort = read_cohort(
-        settings.cohort.path,
-        source.layout,
-        label=source.label,
-        label_column=source.label_column,
-        suffix=source.suffix,
-    )
-    spec = settings.preprocessing
-    if settings.validation.protocol == "paper":
-        spec = spec.model_copy(update={"intensities": "unit"})
-    with progress.stage("cohort", len(cohort.scans)) as update:
-        return build_arrays(cohort, spec, directory.cohort, progress=lambda done, total: update(done))
-
-
-def _with_precision(settings: StudySettings, arrays: CohortArrays) -> StudySettings:
-    if settings.precision != "auto":
-        return settings
-    device = "cuda" if settings.resources.gpus_per_trial else "cpu"
-    fastest = fastest_precision(arrays.images_MDHW.shape[1:], 4, device)
-    return settings.model_copy(update={"precision": fastest})
-
-
-def _split(settings: StudySettings, directory: StudyDirectory, arrays: CohortArrays) -> Prepared:
-    """The split as split.json has it; drawn and written at the first call."""
-    if not directory.split.exists():
-        wanted = settings.split
-        split = split_test(
-            arrays.ids,
-            arrays.labels,
-            arrays.sites,
-            arrays.groups,
-            test=wanted.test,
-            stratify=wanted.stratify,
-            seed=settings.seed,
-        )
-        kept = split.development
-        if wanted.development is not None:
-            where = {name: position for position, name in enumerate(arrays.ids)}
-            labels = arrays.labels[[where[name] for name in kept]]
-            kept = pseudo_uniform(kept, labels, wanted.development, settings.seed)
-        prepared = _positions(settings, directory, arrays, list(kept), list(split.test))
-        write_json(directory.split, _split_content(prepared))
-        return prepared
-    content = read_json(directory.split)
-    return _positions(settings, directory, arrays, content["development"], content["test"])
-
-
-def _positions(
-    settings: StudySettings,
-    directory: StudyDirectory,
-    arrays: CohortArrays,
-    development: list[str],
-    test: list[str],
-) -> Prepared:
-    where = {name: position for position, name in enumerate(arrays.ids)}
-    rows = [np.sort([where[name] for name in names]).astype(np.int64) for names in (development, test)]
-    return Prepared(directory, settings, arrays, *rows)
-
-
-def _split_content(prepared: Prepared) -> dict[str, Any]:
-    ids = prepared.arrays.ids
-    development = [ids[position] for position in prepared.development]
-    return {
-        "format": 1,
-        "development": development,
-        "test": [ids[position] for position in prepared.test],
-        "folds": [
-            {
-                "repeat": fold.repeat,
-                "index": fold.index,
-                "held_out": [development[position] for position in fold.held_out],
-            }
-            for fold in prepared.folds
-        ],
-    }
+    return known.get(name, Path(name))

@@ -3,43 +3,48 @@
 from collections.abc import Mapping
 from typing import Any
 
+from study.pipeline.oof import write_oof
 from study.pipeline.prepared import Prepared
 from study.pipeline.progress import Progress
 from study.record import write_frame
+from study.regression.config import TrialConfig
 from study.sweep.cluster import start_ray
 from study.sweep.collect import collect_sweeps
-from study.sweep.sweep import SweepTask, run_sweep, sweep_finished
+from study.sweep.sweep import is_finished, run_sweep
+from study.sweep.task import SweepTask
 
 
 def search(prepared: Prepared, progress: Progress) -> None:
     """Search every arm that is not done; trials.parquet, curves.parquet and oof.parquet after each."""
     tasks = [_task(prepared, arm) for arm in prepared.spaces]
-    open_tasks = [task for task in tasks if not sweep_finished(task)]
-    if open_tasks:
+    left = [task for task in tasks if not is_finished(task)]
+    if left:
         with start_ray(prepared.settings.resources.address):
-            for task in open_tasks:
-                _run(task, prepared, progress)
-                collect(prepared, tasks)
-    collect(prepared, tasks)
+            for task in left:
+                _run(task, progress)
+                _collect(prepared, tasks)
+    _collect(prepared, tasks)
 
 
-def collect(prepared: Prepared, tasks: list[SweepTask]) -> None:
-    """Write the three tables of all sweeps so far; rows of confirmations are kept."""
-    directory = prepared.directory
-    trials, curves, oof = collect_sweeps(tasks)
-    write_frame(directory.trials, trials)
-    write_frame(directory.curves, curves)
-    write_frame(directory.oof, oof)
+def _collect(prepared: Prepared, tasks: list[SweepTask]) -> None:
+    """Write the tables of all sweeps so far."""
+    found = collect_sweeps(tasks)
+    write_frame(prepared.directory.trials, found.trials)
+    write_frame(prepared.directory.curves, found.curves)
+    write_oof(prepared.directory, "search", found.oof)
 
 
-def _run(task: SweepTask, prepared: Prepared, progress: Progress) -> None:
-    reports = task.trials * int(prepared.training.get("reports", 10))
+def _run(task: SweepTask, progress: Progress) -> None:
+    config = task.resolved().constants
+    reports = task.trials * int(config.get("reports", TrialConfig.model_fields["reports"].default))
     with progress.stage(f"sweep {task.arm}", reports) as update:
 
         def show(state: Mapping[str, Any]) -> None:
-            best = state.get("best")
-            note = f"best {best:.4g}" if best is not None else ""
-            update(int(state["reports"]), note)
+            counts = ", ".join(
+                f"{state[name]} {name}" for name in ("running", "done", "pruned", "failed") if state[name]
+            )
+            best = "" if state["best"] is None else f", best {state['best']:.4g}"
+            update(state["reports"], f"{counts}{best}")
 
         run_sweep(task, progress=show)
 

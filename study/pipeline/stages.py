@@ -9,7 +9,8 @@ from analysis.report import write_report
 from study.badinput import BadInput
 from study.pipeline.confirm import confirm
 from study.pipeline.export import export
-from study.pipeline.prepared import Prepared, open_study, prepare
+from study.pipeline.prepare import open_study, prepare
+from study.pipeline.prepared import Prepared
 from study.pipeline.progress import Progress
 from study.pipeline.search import search
 from study.pipeline.test import test, tested

@@ -29,10 +29,12 @@ class SlotDropout(nn.Module):
             return x
         if self.generators is None:
             return functional.dropout(x, self.rate)
+        # Drawn channels last, the layout of training, so that mask and activations lie alike in memory.
+        shape = (*x.shape[2:], x.shape[1])
         keep = torch.stack(
-            [torch.rand(x.shape[1:], generator=g, device=x.device) >= self.rate for g in self.generators]
+            [torch.rand(shape, generator=g, device=x.device) >= self.rate for g in self.generators]
         )
-        return x * (keep.to(x.dtype) / (1 - self.rate))
+        return x * keep.movedim(-1, 1) * (1 / (1 - self.rate))
 
 
 @contextmanager

@@ -1,0 +1,90 @@
+"""Figure: pooled out-of-fold error by presentations, a panel an arm."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from analysis.style import FAINT, INK, MARKERS, RULE, colour, log_y, panels, styled, verdict_of
+from analysis.words import in_order
+
+
+@styled
+def validation_curves(
+    curves: pd.DataFrame, trials: pd.DataFrame, best: dict[str, int], mean_error: float
+) -> Figure:
+    """Every trial's pooled MSE as a thin line, the arm's best in bold with its chosen length marked.
+
+    Args:
+        curves: arm, trial, presentations, mse; a row a report.
+        trials: arm, trial, status, length, verdict.
+        best: The trial that stands for each arm.
+        mean_error: MSE of predicting the mean, the labels' variance; NaN draws no line.
+    """
+    arms = in_order(trials["arm"])
+    figure, axes = panels(len(arms), width=2.9, height=2.4, most=3)
+    for axis, arm in zip(axes, arms, strict=True):
+        mine = trials[trials["arm"] == arm].set_index("trial")
+        _panel(axis, curves[curves["arm"] == arm], mine, colour(arm), best.get(arm))
+        title = (
+            f"{arm}: {verdict_of(mine.loc[best[arm], 'verdict'])}"
+            if arm in best
+            else f"{arm}: none completed"
+        )
+        axis.set_title(title)
+        if np.isfinite(mean_error):
+            axis.axhline(mean_error, color=RULE, lw=1, ls=(0, (4, 3)))
+    _limit(axes[0], curves["mse"], mean_error)
+    for axis in axes[-3:]:
+        axis.set_xlabel("presentations")
+    figure.supylabel("pooled out-of-fold MSE", fontsize=9)
+    _legend(figure)
+    return figure
+
+
+def _panel(axis: Axes, curves: pd.DataFrame, trials: pd.DataFrame, hue: str, best: int | None) -> None:
+    completed = set(trials.index[trials["status"] == "completed"])
+    for trial, curve in curves.groupby("trial", sort=True):
+        ordered = curve.sort_values("presentations")
+        done = trial in completed
+        look: dict[str, Any] = (
+            {"lw": 2.2, "alpha": 1.0, "zorder": 3} if trial == best else {"lw": 0.9, "alpha": 0.35}
+        )
+        axis.plot(ordered["presentations"], ordered["mse"], color=hue, ls="-" if done else ":", **look)
+    chosen = curves[curves["trial"] == best].sort_values("presentations")
+    if best is None or chosen.empty:
+        return
+    length = float(trials["length"][best])
+    height = np.interp(length, chosen["presentations"], chosen["mse"])
+    marker = MARKERS[verdict_of(trials.loc[best, "verdict"])]
+    axis.plot([length], [height], marker, color=hue, ms=9, mec="white", mew=1.2, zorder=4)
+
+
+def _limit(axis: Axes, values: "pd.Series[float]", mean_error: float) -> None:
+    """Log scale; the top shows what is near the mean predictor's error, not a trial that exploded."""
+    finite = values[np.isfinite(values.astype(float)) & (values > 0)]
+    log_y(axis)
+    if finite.empty:
+        return
+    top = float(finite.max())
+    if np.isfinite(mean_error) and mean_error > 0:
+        top = min(top, 8 * mean_error) if finite.min() < 8 * mean_error else top
+        top = max(top, mean_error)
+    axis.set_ylim(float(min(finite.min(), mean_error if mean_error > 0 else np.inf)) / 1.25, top * 1.25)
+
+
+def _legend(figure: Figure) -> None:
+    handles = [
+        Line2D([], [], color=INK, lw=2.2, label="best of the arm"),
+        Line2D([], [], color=FAINT, lw=0.9, label="other trials"),
+        Line2D([], [], color=FAINT, lw=0.9, ls=":", label="not completed"),
+        Line2D([], [], color=RULE, lw=1, ls=(0, (4, 3)), label="predicting the mean"),
+        *(
+            Line2D([], [], marker=m, ls="", color=INK, label=f"chosen length ({v})")
+            for v, m in MARKERS.items()
+        ),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=7.5)

@@ -1,0 +1,211 @@
+"""The report: one HTML file that opens from disk and tells what a study found, and how surely.
+
+`python -m analysis.report STUDY_DIR` writes STUDY_DIR/report.html.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from analysis import page
+from analysis.findings import drawings, tables
+from analysis.inference import UNDERCOVERAGE
+from analysis.records import Records, read_records
+from analysis.summary import readable
+from analysis.tested import external_cohorts, stale_arms
+from analysis.tradeoff import unranked
+from analysis.verdict import verdict_sentences
+from analysis.words import NOTHING, fixed, interval, number, opening_note, p_value, signed
+from study.badinput import BadInput
+from study.record import StudyDirectory, write_text
+
+
+def write_report(root: Path) -> Path:
+    """Write the report of a study and return its path; stages that have not run are left out.
+
+    Raises:
+        BadInput: The study has no trials yet.
+    """
+    records = read_records(root)
+    found = tables(records)
+    place = StudyDirectory(Path(root))
+    name = place.root.resolve().name
+    lead = "".join(page.paragraph(text, kind) for text, kind in verdict_sentences(records, found))
+    sections = [
+        ("Result", _result(records, found)),
+        ("Arms compared", _comparison(records, found["comparison"])),
+        *_figures(records, found),
+        ("Agreement by seed", _agreement(records, found["agreement"])),
+        ("Confirmed configurations", _confirmed(found["confirmed"])),
+        ("All trials", _trials(found["trials"])),
+        ("Where this comes from", _provenance(records)),
+    ]
+    write_text(place.report, page.page(f"setsum study: {name}", lead, sections))
+    return place.report
+
+
+def _result(records: Records, found: dict[str, pd.DataFrame]) -> str:
+    unit = f" Labels are in {records.unit}; MSE in {records.unit} squared." if records.unit else ""
+    notes = [
+        "Validation is the search's pooled out-of-fold score, confirmed its mean and SD over fresh seeds and "
+        "redrawn folds, optimism searched minus confirmed (negative: the search flattered itself). An arm "
+        "that was still improving when its budget ended is not beaten, only unfinished; one that is stuck "
+        f"never left predicting the mean.{unit}",
+        opening_note(records.openings),
+        UNDERCOVERAGE,
+    ]
+    if stale := stale_arms(records):
+        notes.append(
+            f"Tested with a configuration that no longer stands for its arm: {', '.join(stale)}. "
+            "Run `setsum test` again."
+        )
+    body = page.table(readable(found["summary"]), "End table, a row an arm")
+    return body + "".join(page.paragraph(note, "soft") for note in notes)
+
+
+def _comparison(records: Records, table: pd.DataFrame) -> str:
+    if table.empty:
+        return ""
+    rows = [
+        {
+            "arms": f"{row['first']} − {row['second']}",
+            "scans": str(row["scans"]),
+            "ICC difference [95%]": _difference(row, "icc", 3),
+            "swap test p": p_value(row["swap_p_icc"]),
+            "Holm": p_value(row["swap_p_icc_holm"]),
+            "MSE difference [95%]": _difference(row, "mse", 1),
+            "MSE swap p": p_value(row["swap_p_mse"]),
+            "Williams t (p)": f"{fixed(row['williams_t'])} ({p_value(row['williams_p'])})",
+        }
+        for _, row in table.iterrows()
+    ]
+    within = "within sites" if table["stratified"].any() else "over all scans"
+    note = (
+        "Predictions are averaged over seeds first; seeds never count as scans. Intervals: paired "
+        f"percentile bootstrap over scans, resampled {within}. Swap test: paired permutation, 9,999 swaps, "
+        "Holm over the rows. Williams' test on the ICCs is as in the paper, approximate: it was made for "
+        "Pearson correlations."
+    )
+    body = page.table(pd.DataFrame(rows), "Differences between arms on the same test scans")
+    return body + page.paragraph(note, "soft") + page.paragraph(opening_note(records.openings), "soft")
+
+
+def _difference(row: "pd.Series[float]", which: str, decimals: int) -> str:
+    limits = interval(row[f"{which}_low"], row[f"{which}_high"], decimals)
+    return f"{signed(row[f'{which}_difference'], decimals)} {limits}".strip()
+
+
+def _figures(records: Records, found: dict[str, pd.DataFrame]) -> list[tuple[str, str]]:
+    return [
+        (
+            drawing.title,
+            page.picture(drawing.image("svg"), f"{drawing.title}. {drawing.caption}", drawing.caption),
+        )
+        for drawing in drawings(records, found)
+    ]
+
+
+def _agreement(records: Records, table: pd.DataFrame) -> str:
+    if table.empty:
+        return ""
+    shown = pd.DataFrame(
+        {
+            "cohort": table["cohort"],
+            "arm": table["arm"],
+            "seed": [str(seed) if seed != "mean" else "mean over seeds" for seed in table["seed"]],
+            "scans": table["scans"].astype(str),
+            "MSE": table["mse"].map(number),
+            "MAE": table["mae"].map(number),
+            "bias": table["bias"].map(lambda value: signed(value, 2)),
+            "ICC": table["icc"].map(fixed),
+            "95%": [
+                interval(low, high) for low, high in zip(table["icc_low"], table["icc_high"], strict=True)
+            ],
+        }
+    )
+    if table["icc_truth"].notna().any():
+        shown["ICC with the truth"] = table["icc_truth"].map(fixed)
+    cohorts = ["test", *external_cohorts(records)]
+    notes = " ".join(opening_note(records.openings, cohort) for cohort in cohorts)
+    return page.table(shown, "Scores by cohort, arm and seed") + page.paragraph(notes, "soft")
+
+
+def _confirmed(table: pd.DataFrame) -> str:
+    if table.empty:
+        return ""
+    marks = {"winner": "winner", "within_one_se": "least regularised within 1 SE"}
+    shown = pd.DataFrame(
+        {
+            "arm": table["arm"],
+            "trial": [
+                f"#{trial} {text}" for trial, text in zip(table["trial"], table["configuration"], strict=True)
+            ],
+            "verdict": table["verdict"].fillna(NOTHING),
+            "seeds": table["seeds"].astype(str),
+            "length": table["length"].map(lambda length: f"{int(length):,}"),
+            "searched": table["searched"].map(number),
+            "confirmed": table["confirmed"].map(number),
+            "SD": table["confirmed_sd"].map(lambda sd: number(sd, 2)),
+            "": [", ".join(text for key, text in marks.items() if row[key]) for _, row in table.iterrows()],
+        }
+    )
+    return page.table(shown, "Configurations trained again with fresh seeds")
+
+
+def _trials(table: pd.DataFrame) -> str:
+    done = table["status"] == "completed"
+    kept = {"rank": "rank", "arm": "arm", "trial": "trial", "configuration": "configuration"}
+    numbers = {"score": "score", "icc": "ICC", "expected_set_size": "n(1 - p)", "mean_error_weight": "λ"}
+    numbers |= {"distinct_sets": "distinct sets", "seconds": "seconds"}
+    ranked = table.loc[done, [*kept, "verdict", *numbers]].fillna({"verdict": NOTHING})
+    ranked["rank"] = ranked["rank"].map(number)
+    for name in numbers:
+        ranked[name] = ranked[name].map(number)
+    failed = table.loc[~done, ["arm", "trial", "configuration", "status", "reason"]].fillna(
+        {"reason": NOTHING}
+    )
+    text = f"{done.sum()} trials completed their budget"
+    text += f"; {unranked(table)}: counted, not ranked." if unranked(table) else "."
+    return (
+        page.paragraph(text)
+        + page.table(failed, "Trials that did not complete, with reasons")
+        + page.folded(
+            "Completed trials by score", page.table(ranked.rename(columns=kept | numbers), "Ranked trials")
+        )
+    )
+
+
+def _provenance(records: Records) -> str:
+    again = f"python -m analysis.findings {records.root.name}; python -m analysis.report {records.root.name}"
+    return (
+        page.paragraph(
+            "Tables and figures as CSV, SVG and PNG lie in findings/. To make them and this page again:"
+        )
+        + page.verbatim(again)
+        + page.folded(
+            "Provenance", page.verbatim(json.dumps(records.provenance, indent=2, ensure_ascii=False))
+        )
+        + page.folded(
+            "Settings", page.verbatim(yaml.safe_dump(records.settings, sort_keys=False, allow_unicode=True))
+        )
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Write the report of the study directory named; 2 and one line for bad input."""
+    if len(arguments) != 1:
+        print("usage: python -m analysis.report STUDY_DIR", file=sys.stderr)
+        return 2
+    try:
+        print(write_report(Path(arguments[0])))
+    except BadInput as problem:
+        print(problem, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

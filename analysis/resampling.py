@@ -1,0 +1,47 @@
+"""Drawing: which scans enter a bootstrap resample, and which scans a permutation swaps.
+
+Only indices and flags are drawn here; what they are applied to is the caller's. They come in
+blocks, so that memory stays small however many scans and resamples there are.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+BLOCK = 2_000_000
+"""Most numbers in a block."""
+
+
+def strata_positions(scans: int, strata: Sequence[object] | None) -> list[NDArray[np.intp]]:
+    """Positions of the scans of each stratum; a single stratum without `strata`."""
+    if strata is None:
+        return [np.arange(scans)]
+    if len(strata) != scans:
+        raise ValueError(f"`strata` must name one stratum a scan, but got {len(strata)} for {scans} scans")
+    names = np.array([str(name) for name in strata])
+    return [np.flatnonzero(names == name) for name in np.unique(names)]
+
+
+def draw_resamples(
+    scans: int, resamples: int, generator: np.random.Generator, strata: Sequence[object] | None = None
+) -> Iterator[NDArray[np.intp]]:
+    """Blocks (resamples of the block, scans) of scan positions, drawn with replacement within strata."""
+    positions = strata_positions(scans, strata)
+    for size in _blocks(scans, resamples):
+        block = np.empty((size, scans), dtype=np.intp)
+        for members in positions:
+            block[:, members] = members[generator.integers(0, len(members), (size, len(members)))]
+        yield block
+
+
+def draw_swaps(scans: int, permutations: int, generator: np.random.Generator) -> Iterator[NDArray[np.bool_]]:
+    """Blocks (permutations of the block, scans) of fair coins: whether two arms swap on a scan."""
+    for size in _blocks(scans, permutations):
+        yield generator.integers(0, 2, (size, scans), dtype=np.int8).astype(bool)
+
+
+def _blocks(scans: int, total: int) -> Iterator[int]:
+    size = max(1, BLOCK // max(scans, 1))
+    for start in range(0, total, size):
+        yield min(size, total - start)

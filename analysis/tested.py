@@ -1,0 +1,106 @@
+"""Test predictions of the configurations that stand for their arms, averaged over seeds, and their scores."""
+
+import numpy as np
+import pandas as pd
+
+from analysis.inference import icc_interval
+from analysis.records import REFERENCE, Records
+from analysis.selection import best_trial
+from analysis.words import in_order
+from study.agreement import icc, mae, mse
+
+
+def standing_predictions(records: Records, cohort: str = "test") -> pd.DataFrame:
+    """Predictions of each arm's best configuration and of the reference rows, a row a seed and scan.
+
+    An arm whose best configuration has not been tested (the search was extended since) is left out:
+    its older figures belong to another configuration.
+    """
+    rows = records.predictions[records.predictions["cohort"] == cohort]
+    rows = rows.drop_duplicates(["arm", "trial", "seed", "scan"], keep="last")
+    rows = rows[rows["label"].notna()]
+    best = {arm: best_trial(records.trials, records.confirmed, arm) for arm in rows["arm"].unique()}
+    standing = (rows["trial"] == REFERENCE) | (rows["trial"] == rows["arm"].map(best))
+    return rows[standing].sort_values(["arm", "seed", "scan"], kind="stable")
+
+
+def stale_arms(records: Records) -> list[str]:
+    """Arms that were tested, but with a configuration that no longer stands for them."""
+    rows = records.predictions[records.predictions["cohort"] == "test"]
+    return in_order(set(rows["arm"]) - set(standing_predictions(records)["arm"]))
+
+
+def averaged(standing: pd.DataFrame) -> pd.DataFrame:
+    """Mean prediction over seeds: arm, scan, site, label, truth, prediction, seeds; a row an arm and scan."""
+    grouped = standing.groupby(["arm", "scan"], sort=True, dropna=False)
+    kept = {name: (name, "first") for name in ("site", "label", "truth") if name in standing}
+    mean = grouped.agg(**kept, prediction=("prediction", "mean"), seeds=("seed", "nunique"))
+    return mean.reset_index()
+
+
+def external_cohorts(records: Records) -> list[str]:
+    """Names of the external cohorts that were opened, in alphabetical order."""
+    return sorted(set(records.predictions["cohort"]) - {"test"})
+
+
+def agreement_table(records: Records) -> pd.DataFrame:
+    """Scores a cohort, arm and seed, then of the predictions averaged over seeds (`seed` 'mean').
+
+    Columns: cohort, arm, seed, seeds, scans, mse, mae, icc, icc_low, icc_high (95%, of the averaged
+    predictions only), bias (mean error, label units), icc_truth (against the labels without rater
+    noise, where a phantom has them).
+    """
+    tables = [_cohort_table(records, cohort) for cohort in ["test", *external_cohorts(records)]]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _cohort_table(records: Records, cohort: str) -> pd.DataFrame:
+    standing = standing_predictions(records, cohort)
+    rows: list[dict[str, object]] = []
+    for arm in in_order(standing["arm"]):
+        mine = standing[standing["arm"] == arm].sort_values("scan", kind="stable")
+        if mine["seed"].nunique() > 1:
+            rows += [
+                {"arm": arm, "seed": str(seed), **_scores(group)} for seed, group in mine.groupby("seed")
+            ]
+        mean = averaged(mine)
+        low, high = interval_of(mean, records.seed)
+        limits = {"icc_low": low, "icc_high": high, "seeds": mine["seed"].nunique()}
+        rows.append({"arm": arm, "seed": "mean", **_scores(mean), **limits})
+    columns = [
+        "arm",
+        "seed",
+        "seeds",
+        "scans",
+        "mse",
+        "mae",
+        "icc",
+        "icc_low",
+        "icc_high",
+        "bias",
+        "icc_truth",
+    ]
+    table = pd.DataFrame(rows, columns=columns)
+    table.insert(0, "cohort", cohort)
+    return table
+
+
+def interval_of(mean: pd.DataFrame, seed: int) -> tuple[float, float]:
+    """95% BCa interval of the ICC of averaged predictions; the same for any order of the scans."""
+    ordered = mean.sort_values("scan", kind="stable")
+    generator = np.random.default_rng(seed)
+    return icc_interval(ordered["prediction"], ordered["label"], method="bca", generator=generator)
+
+
+def _scores(rows: pd.DataFrame) -> dict[str, float]:
+    prediction, label = rows["prediction"].to_numpy(float), rows["label"].to_numpy(float)
+    scores = {
+        "scans": len(rows),
+        "mse": float(mse(prediction, label)),
+        "mae": float(mae(prediction, label)),
+        "icc": float(icc(prediction, label)),
+        "bias": float(np.mean(prediction - label)),
+    }
+    if "truth" in rows and rows["truth"].notna().all():
+        scores["icc_truth"] = float(icc(prediction, rows["truth"].to_numpy(float)))
+    return scores

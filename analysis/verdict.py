@@ -1,0 +1,68 @@
+"""What a study found, in sentences: which arm is better, how surely, or that none can be told apart."""
+
+import pandas as pd
+
+from analysis.records import Records
+from analysis.words import fixed, interval, number, p_value, signed
+
+CONVINCING = 0.05
+"""Holm-adjusted p of the swap test below which two arms are called different."""
+
+
+def verdict_sentences(records: Records, found: dict[str, pd.DataFrame]) -> list[tuple[str, str]]:
+    """(sentence, kind) pairs, kind `verdict` for the answer and `soft` for what limits it."""
+    summary, comparison = found["summary"], found["comparison"]
+    answer = _tested(comparison) if not comparison.empty else _untested(records, summary)
+    sentences = [(answer, "verdict")]
+    for verdict, consequence in (
+        ("improving", "was still improving when its budget ended: a longer one may change its place"),
+        ("stuck", "never left predicting the mean within its budget: nothing is known about it"),
+    ):
+        arms = [str(arm) for arm in summary.loc[summary["verdict"] == verdict, "arm"]]
+        sentences += [(f"{arm} {consequence}.", "soft") for arm in arms]
+    return sentences
+
+
+def _tested(comparison: pd.DataFrame) -> str:
+    scans = int(comparison["scans"].max())
+    told = comparison[comparison["swap_p_icc_holm"] < CONVINCING]
+    if told.empty:
+        widest = comparison.iloc[int(comparison["icc_difference"].abs().fillna(-1).argmax())]
+        return (
+            f"No arm can be told from the one it is compared with on {scans} test scans; the largest "
+            f"difference is {_difference(widest)}."
+        )
+    parts = [
+        f"{row['first']} {'beats' if row['icc_difference'] > 0 else 'is worse than'} {row['second']} "
+        f"({_difference(row)})"
+        for _, row in told.iterrows()
+    ]
+    return f"On {scans} test scans " + "; ".join(parts) + "."
+
+
+def _difference(row: "pd.Series") -> str:
+    limits = interval(row["icc_low"], row["icc_high"], 3)
+    gap = f"ICC {signed(row['icc_difference'], 3)} {limits}".strip()
+    p = f"p = {p_value(row['swap_p_icc_holm'])}".replace("= <", "<")
+    return f"{row['first']} against {row['second']}, {gap}, swap test {p} (Holm)"
+
+
+def _untested(records: Records, summary: pd.DataFrame) -> str:
+    stage, score = ("confirmed", "confirmed_score")
+    if records.confirmed.empty:
+        stage, score = ("searched", "validation_score")
+    rows = summary.dropna(subset=[score])
+    if rows.empty:
+        return "No arm completed a trial."
+    tested = summary.dropna(subset=["trial", "test_icc"])
+    if not tested.empty:
+        iccs = [
+            f"{row['arm']} ICC {fixed(row['test_icc'])} {interval(row['icc_low'], row['icc_high'])}".strip()
+            for _, row in tested.iterrows()
+        ]
+        return f"Tested: {', '.join(iccs)}. There is no base arm to compare with."
+    best = rows.iloc[int(rows[score].astype(float).argmin())]
+    return (
+        f"The arms have been {stage} but not compared on test scans. Lowest so far is {best['arm']} "
+        f"({best['configuration']}, {number(best[score])}): chosen on these same scans, so flattered."
+    )

@@ -1,0 +1,48 @@
+"""What a study prints at its end: the table, what limits it, and where to look next."""
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from analysis.records import read_records
+from analysis.summary import readable, summary_table
+from analysis.words import opening_note
+from study.record import StudyDirectory
+
+PLAIN_WIDTH = 190
+"""Columns of the table where the output is no terminal."""
+SIMPLEST = "least regularised within 1 SE"
+
+
+def print_ending(directory: StudyDirectory, console: Console) -> None:
+    """The table of a study's arms as far as it has come.
+
+    Raises:
+        BadInput: The study has no trials yet.
+    """
+    rows = readable(summary_table(directory.root))
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in rows.columns.drop(SIMPLEST):
+        table.add_column(column, overflow="fold")
+    for values in rows.drop(columns=SIMPLEST).itertuples(index=False):
+        table.add_row(*values)
+    console.print(table, markup=False, highlight=False)
+    lines = [
+        f"{arm}: least regularised within one standard error of the winner: {simplest}"
+        for arm, simplest in zip(rows["arm"], rows[SIMPLEST], strict=True)
+        if simplest[0] == "#"
+    ]
+    records = read_records(directory.root)
+    if directory.test_log.exists():
+        lines.append(opening_note(records.openings))
+    for name, path in (("report", directory.report), ("exports", directory.export)):
+        if path.exists():
+            lines.append(f"{name}: {path}")
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def console_for_tables() -> Console:
+    """Standard output, wide where nobody's window limits it."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PLAIN_WIDTH)

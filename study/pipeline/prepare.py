@@ -1,0 +1,195 @@
+"""The prepare stage: phantom, cohort arrays, split and provenance made once, or read back and checked."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from study.badinput import BadInput
+from study.cohort.arrays import CohortArrays, build_arrays, open_arrays
+from study.cohort.phantom import write_phantom
+from study.cohort.scans import read_cohort
+from study.cohort.split import pseudo_uniform, split_test
+from study.pipeline.prepared import Prepared, read_spaces
+from study.pipeline.progress import Progress
+from study.pipeline.provenance import provenance
+from study.record import StudyDirectory, read_json, write_json, write_yaml
+from study.regression.precision import fastest_precision
+from study.settings import StudySettings, validate_settings
+
+
+def prepare(settings: StudySettings, root: Path, progress: Progress) -> Prepared:
+    """Make the study directory: cohort arrays, split, provenance, and the resolved study file last.
+
+    A directory that already holds the same study is continued.
+
+    Raises:
+        BadInput: The directory holds another study, or cohort and settings do not fit together.
+    """
+    directory = StudyDirectory(root.resolve())
+    if directory.settings.exists():
+        _refuse_other(directory, settings)
+        return open_study(root, progress)
+    if directory.root.exists() and any(
+        entry.name not in ("phantom", "cohort", "split.json", "provenance.json")
+        for entry in directory.root.iterdir()
+    ):
+        raise BadInput(
+            "the output folder is not empty and holds no study",
+            where=str(directory.root),
+            fix="Choose another with --out",
+        )
+    read_spaces(settings)
+    settings = _with_phantom(settings, directory, progress)
+    arrays = _arrays(settings, directory, progress)
+    settings = _with_precision(settings, arrays)
+    prepared = _split(settings, directory, arrays)
+    _ = prepared.spaces
+    write_json(directory.provenance, provenance(settings.seed, arrays))
+    write_yaml(directory.settings, settings.model_dump(mode="json"))
+    return prepared
+
+
+def open_study(root: Path, progress: Progress) -> Prepared:
+    """Read a study directory back; rebuilds the cohort arrays if they are gone.
+
+    Raises:
+        BadInput: There is no study, or its cohort is not the one it began with.
+    """
+    directory = StudyDirectory(root.resolve())
+    if not directory.settings.is_file():
+        raise BadInput(
+            "no study here (study.yaml is missing)",
+            where=str(root),
+            fix="Start one: setsum run STUDY.yaml --out DIR",
+        )
+    settings = validate_settings(yaml.safe_load(directory.settings.read_text()), str(directory.settings))
+    arrays = _arrays(settings, directory, progress)
+    began = read_json(directory.provenance)["fingerprint"]
+    if arrays.fingerprint != began:
+        raise BadInput(
+            f"the cohort has changed since the study began (fingerprint {began[:12]}, "
+            f"now {arrays.fingerprint[:12]})",
+            where=str(settings.cohort.path),
+            fix="Restore the scans and labels, or start a new study with --out",
+        )
+    return _split(settings, directory, arrays)
+
+
+def _refuse_other(directory: StudyDirectory, settings: StudySettings) -> None:
+    old = yaml.safe_load(directory.settings.read_text())
+    new = settings.model_dump(mode="json")
+    if settings.cohort.path is None:
+        new["cohort"]["path"] = str(directory.root / "phantom")
+    if settings.precision == "auto":
+        new["precision"] = old.get("precision")
+    changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
+    if changed:
+        raise BadInput(
+            f"the folder holds a study with other settings ({', '.join(changed)})",
+            where=str(directory.root),
+            fix="Continue it with `setsum resume`, or choose another folder with --out",
+        )
+
+
+def _with_phantom(settings: StudySettings, directory: StudyDirectory, progress: Progress) -> StudySettings:
+    """Settings whose cohort has a path: the phantom's, made here, where none was given."""
+    if settings.cohort.path is not None:
+        path = settings.cohort.path.resolve()
+    else:
+        path, phantom = directory.root / "phantom", settings.phantom
+        with progress.stage("phantom", phantom.scans) as update:
+            write_phantom(
+                path,
+                kind=phantom.kind,
+                scans=phantom.scans,
+                shape=phantom.shape,
+                seed=settings.seed,
+                rater_noise=phantom.rater_noise,
+                progress=lambda done, total: update(done),
+            )
+    return settings.model_copy(update={"cohort": settings.cohort.model_copy(update={"path": path})})
+
+
+def _arrays(settings: StudySettings, directory: StudyDirectory, progress: Progress) -> CohortArrays:
+    """The preprocessed cohort, built once and reused while it fits."""
+    assert settings.cohort.path is not None
+    source = settings.cohort
+    if not settings.cohort.path.exists() and directory.cohort.exists():
+        return open_arrays(directory.cohort)
+    cohort = read_cohort(
+        settings.cohort.path,
+        source.layout,
+        label=source.label,
+        label_column=source.label_column,
+        suffix=source.suffix,
+    )
+    spec = settings.preprocessing
+    if settings.validation.protocol == "paper":
+        spec = spec.model_copy(update={"intensities": "unit"})
+    with progress.stage("cohort", len(cohort.scans)) as update:
+        return build_arrays(cohort, spec, directory.cohort, progress=lambda done, total: update(done))
+
+
+def _with_precision(settings: StudySettings, arrays: CohortArrays) -> StudySettings:
+    if settings.precision != "auto":
+        return settings
+    device = "cuda" if settings.resources.gpus_per_trial else "cpu"
+    fastest = fastest_precision(arrays.images_MDHW.shape[1:], 4, device)
+    return settings.model_copy(update={"precision": fastest})
+
+
+def _split(settings: StudySettings, directory: StudyDirectory, arrays: CohortArrays) -> Prepared:
+    """The split as split.json has it; drawn and written at the first call."""
+    if not directory.split.exists():
+        wanted = settings.split
+        split = split_test(
+            arrays.ids,
+            arrays.labels,
+            arrays.sites,
+            arrays.groups,
+            test=wanted.test,
+            stratify=wanted.stratify,
+            seed=settings.seed,
+        )
+        kept = split.development
+        if wanted.development is not None:
+            where = {name: position for position, name in enumerate(arrays.ids)}
+            labels = arrays.labels[[where[name] for name in kept]]
+            kept = pseudo_uniform(kept, labels, wanted.development, settings.seed)
+        prepared = _positions(settings, directory, arrays, list(kept), list(split.test))
+        write_json(directory.split, _split_content(prepared))
+        return prepared
+    content = read_json(directory.split)
+    return _positions(settings, directory, arrays, content["development"], content["test"])
+
+
+def _positions(
+    settings: StudySettings,
+    directory: StudyDirectory,
+    arrays: CohortArrays,
+    development: list[str],
+    test: list[str],
+) -> Prepared:
+    where = {name: position for position, name in enumerate(arrays.ids)}
+    rows = [np.sort([where[name] for name in names]).astype(np.int64) for names in (development, test)]
+    return Prepared(directory, settings, arrays, *rows)
+
+
+def _split_content(prepared: Prepared) -> dict[str, Any]:
+    ids = prepared.arrays.ids
+    development = [ids[position] for position in prepared.development]
+    return {
+        "format": 1,
+        "development": development,
+        "test": [ids[position] for position in prepared.test],
+        "folds": [
+            {
+                "repeat": fold.repeat,
+                "index": fold.index,
+                "held_out": [development[position] for position in fold.held_out],
+            }
+            for fold in prepared.folds
+        ],
+    }

@@ -1,0 +1,141 @@
+"""Starting Ray on this machine or joining a cluster, and what fits into it."""
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from study.badinput import BadInput
+
+OBJECT_STORE_BYTES = 150 * 2**20
+"""Of a Ray started here: images travel by memory map, so next to nothing is kept in it."""
+LONGEST_TEMPORARY = 40
+"""Characters; Ray's sockets lie below, and their paths may not exceed about 107."""
+
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+}
+
+
+@contextmanager
+def start_ray(address: str | None = None, cpus: int | None = None) -> Iterator[None]:
+    """Ray for the length of a `with` block; shuts down only what it started.
+
+    Args:
+        address: Of a running cluster; None starts Ray on this machine, on loopback, without dashboard.
+        cpus: CPUs of a Ray started here; None takes the machine's.
+
+    Raises:
+        BadInput: No cluster answers at the address.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    settings = QUIET if address else QUIET | {"RAY_AUTH_MODE": "disabled"}
+    with _environment(settings), _temporary_directory() as temporary:
+        try:
+            if address:
+                _connect(address)
+            else:
+                ray.init(
+                    address="local",
+                    num_cpus=cpus,
+                    object_store_memory=OBJECT_STORE_BYTES,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    _node_ip_address="127.0.0.1",
+                    _temp_dir=temporary,
+                )
+            yield
+        finally:
+            ray.shutdown()
+
+
+def places(cpus: float, gpus: float) -> int:
+    """How many trainings with these resources fit into the running cluster at once.
+
+    Args:
+        cpus: CPUs of one training, above 0.
+        gpus: GPUs of one training, a share of one or a whole number.
+
+    Raises:
+        BadInput: No node has room for a single one; Ray would wait for ever.
+    """
+    if cpus <= 0 or gpus < 0 or (gpus > 1 and gpus != int(gpus)):
+        raise BadInput(
+            f"a trial needs more than 0 CPUs and a share of a GPU or whole GPUs, got {cpus:g} and {gpus:g}",
+            fix="Change --cpus-per-trial or --gpus-per-trial",
+        )
+    listed: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    nodes = [node["Resources"] for node in listed if node["Alive"]]
+    room = sum(_room(node, cpus, gpus) for node in nodes)
+    if room == 0:
+        largest = [max((node.get(kind, 0) for node in nodes), default=0) for kind in ("CPU", "GPU")]
+        raise BadInput(
+            f"no node has room for a trial of {cpus:g} CPUs and {gpus:g} GPUs; "
+            f"the largest has {largest[0]:g} CPUs and {largest[1]:g} GPUs",
+            fix="Lower --cpus-per-trial or --gpus-per-trial, or join another cluster with --address",
+        )
+    return room
+
+
+def _room(node: dict[str, float], cpus: float, gpus: float) -> int:
+    by_cpu = int(node.get("CPU", 0) / cpus + 1e-9)
+    if gpus == 0:
+        return by_cpu
+    # A share of a GPU never spans two of them.
+    available = int(node.get("GPU", 0))
+    by_gpu = available * int(1 / gpus + 1e-9) if gpus <= 1 else available // int(gpus)
+    return min(by_cpu, by_gpu)
+
+
+def _connect(address: str) -> None:
+    try:
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"env_vars": {"RAY_CHDIR_TO_TRIAL_DIR": "0"}},
+        )
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        raise BadInput(
+            f"no Ray cluster answers ({error})",
+            where=f"--address {address}",
+            fix="Start one (ray start --head), or leave --address out to use this machine",
+        ) from None
+
+
+@contextmanager
+def _environment(settings: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _temporary_directory() -> Iterator[str]:
+    base = tempfile.gettempdir()
+    made = tempfile.mkdtemp(prefix="ray-", dir=base if len(base) <= LONGEST_TEMPORARY else "/tmp")  # noqa: S108
+    try:
+        yield made
+    finally:
+        shutil.rmtree(Path(made), ignore_errors=True)

@@ -1,0 +1,166 @@
+"""What the searches found, as three tables: a row a trial, a row a report, a row a prediction.
+
+Everything that happened is in them: pruned, diverged, failed and interrupted trials too.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from optuna.study import get_all_study_names, load_study
+from optuna.trial import FrozenTrial, TrialState
+
+from study.cohort.arrays import open_arrays
+from study.regression.config import TrialConfig
+from study.sweep.recorder import read_results
+from study.sweep.rows import describe, oof_frame
+from study.sweep.stored import open_storage
+from study.sweep.task import SweepTask
+from study.sweep.trainable import curve
+
+STATUS = {
+    TrialState.COMPLETE: "completed",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "interrupted",
+}
+TRIAL = (
+    *("arm", "trial", "status", "origin", "score", "mse", "mae", "icc", "length", "presentations", "steps"),
+    *("seconds", "peak_memory_mb", "verdict", "shift", "reason", "expected_set_size", "mean_error_weight"),
+    *("distinct_sets", "training_scans", "config", "varied", "ray_trial", "host"),
+)
+CURVE = (
+    *("arm", "trial", "report", "presentations", "steps", "mse", "mae", "icc", "smoothed", "train_loss"),
+    "seconds",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collected:
+    """`trials`: a row a trial; `curves`: a row a report; `oof`: a row per report, repeat and scan."""
+
+    trials: pd.DataFrame
+    curves: pd.DataFrame
+    oof: pd.DataFrame
+
+
+def collect_sweeps(tasks: Sequence[SweepTask]) -> Collected:
+    """Gather all arms' trials from Optuna's storage and the runs' recorded results.
+
+    Scores are those at the chosen length (`study.regression.curve.judge`), for trials below full
+    budget at the best of what they reached; NaN where a trial reported nothing.
+
+    Raises:
+        BadInput: A cohort or storage cannot be read.
+    """
+    trials: list[dict[str, Any]] = []
+    curves: list[dict[str, Any]] = []
+    predictions: list[pd.DataFrame] = []
+    for task in tasks:
+        for trial in _Arm(task).trials():
+            trials.append(trial.row())
+            curves += trial.curve_rows()
+            predictions += trial.predictions()
+    settings = [f"config.{field}" for field in TrialConfig.model_fields]
+    return Collected(
+        trials=pd.DataFrame(trials, columns=[*TRIAL, *settings]),
+        curves=pd.DataFrame(curves, columns=CURVE),
+        oof=pd.concat(predictions, ignore_index=True) if predictions else oof_frame("search", "", 0, 0),
+    )
+
+
+class _Arm:
+    """One arm's stored search."""
+
+    def __init__(self, task: SweepTask) -> None:
+        self.task, self.space = task, task.resolved()
+        assignment, cohort = task.assignment(), open_arrays(task.arrays)
+        self.training_scans = assignment.training_scans
+        self.labels_M = assignment.labels_M
+        self.scans = [cohort.ids[position] for position in assignment.development]
+
+    def trials(self) -> Iterator["_Trial"]:
+        results = read_results(self.task.directory)
+        for stored in self._stored():
+            if stored.state in STATUS and len(stored.params) == len(self.space.searched):
+                yield _Trial(self, stored, results.get(stored.number, []))
+
+    def _stored(self) -> list[FrozenTrial]:
+        where = self.task.storage
+        if "://" not in str(where) and not Path(where).exists():
+            return []
+        storage = open_storage(where)
+        if self.task.arm not in get_all_study_names(storage):
+            return []
+        return load_study(study_name=self.task.arm, storage=storage).get_trials(deepcopy=False)
+
+
+class _Trial:
+    """One stored trial and what was recorded of it."""
+
+    def __init__(self, arm: _Arm, stored: FrozenTrial, results: list[dict[str, Any]]) -> None:
+        self.arm, self.stored, self.results = arm, stored, results
+        self.config = arm.space.resolve(stored.params)
+        self.reports = [row for row in results if row.get("oof")]
+        self.outcome = curve(self.reports, arm.labels_M, self.config) if self.reports else None
+
+    def row(self) -> dict[str, Any]:
+        stored, last = self.stored, self.reports[-1] if self.reports else {}
+        end = self.results[-1] if self.results else {}
+        return {
+            "arm": self.arm.task.arm,
+            "trial": stored.number,
+            "status": stored.user_attrs.get("status", STATUS[stored.state]),
+            "origin": stored.user_attrs.get("origin", "sampled"),
+            "score": np.nan,
+            "mse": np.nan,
+            "mae": np.nan,
+            "icc": np.nan,
+            "length": 0,
+            "verdict": "",
+            **self._scores(),
+            **{name: last.get(name, 0) for name in ("presentations", "steps", "seconds")},
+            **{name: last.get(name, np.nan) for name in ("peak_memory_mb", "shift")},
+            "reason": end.get("reason", ""),
+            "training_scans": self.arm.training_scans,
+            **describe(self.config, self.arm.training_scans),
+            "varied": json.dumps(list(self.arm.space.searched)),
+            "ray_trial": stored.user_attrs.get("ray_trial", ""),
+            "host": last.get("host", ""),
+        }
+
+    def curve_rows(self) -> list[dict[str, Any]]:
+        if self.outcome is None:
+            return []
+        key = {"arm": self.arm.task.arm, "trial": self.stored.number}
+        return [
+            {**row, **key, "smoothed": float(smoothed)}
+            for row, smoothed in zip(self.reports, self.outcome.smoothed_T, strict=True)
+        ]
+
+    def predictions(self) -> list[pd.DataFrame]:
+        arm = self.arm
+        return [
+            oof_frame(
+                "search",
+                arm.task.arm,
+                self.stored.number,
+                0,
+                oof_RM=np.array(row["oof"]).reshape(-1, len(arm.labels_M)),
+                presentations=row["presentations"],
+                scans=arm.scans,
+                labels_M=arm.labels_M,
+            )
+            for row in self.reports
+        ]
+
+    def _scores(self) -> dict[str, Any]:
+        if self.outcome is None:
+            return {}
+        return {
+            name: getattr(self.outcome, name) for name in ("score", "mse", "mae", "icc", "length", "verdict")
+        }

@@ -1,0 +1,62 @@
+"""Everything about a worker process that outlives a trial: threads, seeds, determinism, peak memory.
+
+Actors are reused, so each of these is set afresh before every trial; a reused process then gives
+bit for bit what a fresh one gives.
+"""
+
+import contextlib
+import os
+import random
+import resource
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def settle(*, threads: int, gpus: float) -> str:
+    """Put the process into the one state that trials start from; the device to train on.
+
+    Args:
+        threads: Of torch's CPU operations, at least 1: the order of their sums depends on it.
+        gpus: GPUs of a trial; below 1, the trial may use that share of the GPU's memory.
+    """
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+    torch.set_num_threads(threads)
+    random.seed(0)
+    # The legacy generators belong to no trial; libraries that still use them must not differ either.
+    np.random.seed(0)
+    torch.manual_seed(0)
+    torch.set_default_dtype(torch.float32)
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_grad_enabled(True)
+    if gpus <= 0:
+        return "cpu"
+    if gpus < 1:
+        torch.cuda.set_per_process_memory_fraction(gpus)
+    return "cuda"
+
+
+def forget_peak_memory(device: str) -> None:
+    """Start a new measurement of the peak, where the system allows it."""
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    with contextlib.suppress(OSError):
+        _CLEAR.write_text("5")
+
+
+def peak_memory_mb(device: str) -> float:
+    """Peak since `forget_peak_memory`, in MB: of the GPU where there is one, else of the process."""
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated() / 1e6
+    with contextlib.suppress(OSError, StopIteration):
+        line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024 / 1e6
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

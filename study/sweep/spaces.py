@@ -1,0 +1,252 @@
+"""A search-space file read, checked and resolved: what an arm varies, and what it holds fixed.
+
+A file has three headings, `scientific` (what the arm asks about), `nuisance` (tuned alike in
+every arm) and `fixed`. Keys are fields of the trial configuration; a value is a constant or a
+domain (`study.sweep.domains`). The arm is named after the file. Numbers such as `1e-5`, which
+YAML 1.1 reads as text, are read as numbers.
+"""
+
+import re
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice, product
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+from ray.tune.search.sample import Domain
+
+import study
+from study.badinput import BadInput
+from study.regression.config import TrialConfig
+from study.sweep.domains import Scalar, Searched, check_value, read_searched
+
+HEADINGS = ("scientific", "nuisance", "fixed")
+CORNERS = 4096
+"""Most combinations of extreme values that are resolved to see whether the fields fit together."""
+
+ASKED = frozenset({"objective", "n", "p", "replacement", "dropout", "mixup_alpha", "bias_weight"})
+"""Fields that tell arms apart; blanks do so only where an arm says so."""
+
+Entry = Searched | Scalar
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """The search space of one arm; immutable, checked when it was read."""
+
+    arm: str
+    where: str
+    scientific: Mapping[str, Entry]
+    nuisance: Mapping[str, Entry]
+    fixed: Mapping[str, Entry]
+
+    @property
+    def searched(self) -> dict[str, Searched]:
+        """The fields that the search varies, scientific ones first."""
+        return {key: entry for key, entry in self._entries().items() if isinstance(entry, Searched)}
+
+    @property
+    def constants(self) -> dict[str, Scalar]:
+        """The fields that every trial of the arm shares."""
+        return {key: entry for key, entry in self._entries().items() if not isinstance(entry, Searched)}
+
+    @property
+    def domains(self) -> dict[str, Domain]:
+        """The searched fields in Ray Tune's words."""
+        return {field: searched.domain() for field, searched in self.searched.items()}
+
+    @property
+    def points(self) -> dict[str, dict[str, Scalar]]:
+        """What is evaluated first: the arm's `default` and the `paper`'s values (defaults elsewhere).
+
+        Equal points are one, called `default`. A field without a default is left to the search;
+        an arm without searched fields has one point, the empty one.
+        """
+        searched = self.searched.items()
+        default = {field: entry.default for field, entry in searched if entry.default is not None}
+        paper = default | {field: entry.paper for field, entry in searched if entry.paper is not None}
+        points = {"default": default, "paper": paper} if paper != default else {"default": default}
+        return {origin: point for origin, point in points.items() if point or not self.searched}
+
+    def resolve(self, sample: Mapping[str, object]) -> TrialConfig:
+        """The configuration of a trial: the arm's constants and the values drawn for its searched fields.
+
+        Raises:
+            BadInput: The fields do not fit together.
+        """
+        try:
+            return TrialConfig.model_validate({**self.constants, **sample})
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(map(str, first["loc"]))
+            values = ", ".join(f"{key} = {value}" for key, value in sample.items())
+            raise BadInput(
+                f"these values do not fit together: {first['msg'].removeprefix('Value error, ')}"
+                f" ({values or 'constants only'})",
+                where=f"{self.where}: {field}" if field else self.where,
+            ) from None
+
+    def _entries(self) -> dict[str, Entry]:
+        return {**self.scientific, **self.nuisance, **self.fixed}
+
+
+def built_in_arms() -> dict[str, Path]:
+    """The search-space files that come with the package, by arm."""
+    directory = Path(study.__file__).parent.parent / "search_spaces"
+    return {path.stem: path for path in sorted(directory.glob("*.yaml"))}
+
+
+def load_space(path: str | Path) -> dict[str, Domain]:
+    """The searched fields of a search-space file as Ray Tune domains.
+
+    Raises:
+        BadInput: As `read_space`.
+    """
+    return read_space(path).domains
+
+
+def read_space(path: str | Path) -> Space:
+    """Read a search-space file; the arm is the file's name without its ending.
+
+    Raises:
+        BadInput: With file, key and reason, for whatever is wrong with it.
+    """
+    path = Path(path)
+    content = _read_yaml(path)
+    headings = {heading: _entries_under(heading, content, str(path)) for heading in HEADINGS}
+    seen: set[str] = set()
+    for heading, entries in headings.items():
+        if repeated := seen & set(entries):
+            raise BadInput(f"`{min(repeated)}` stands under two headings", where=f"{path}: {heading}")
+        seen |= set(entries)
+    space = Space(arm=path.stem, where=str(path), **headings)
+    _check_fit(space)
+    return space
+
+
+def with_training(space: Space, training: Mapping[str, Scalar]) -> Space:
+    """The space with the fields that a study holds fixed in every arm; searched ones become constant.
+
+    Raises:
+        BadInput: An unknown field, an impossible value, or a field that the arm is about.
+    """
+    for field, value in training.items():
+        where = f"training: {field}"
+        _check_known(field, where)
+        check_value(field, value, where)
+        if field in ASKED or space.scientific.get(field, value) != value:
+            raise BadInput(
+                f"`{field}` is what arms ask about (here `{space.arm}`) and cannot be set for all of them",
+                where=where,
+                fix=f"Leave it out, or leave out the arm, or edit a copy of {space.where}",
+            )
+    nuisance = {field: entry for field, entry in space.nuisance.items() if field not in training}
+    changed = replace(space, nuisance=nuisance, fixed={**space.fixed, **training})
+    _check_fit(changed)
+    return changed
+
+
+def check_space(space: Space, m: int) -> None:
+    """Refuse set sizes that the smallest training fold, m scans, cannot fill without replacement.
+
+    A space that searches both n and replacement must keep every n within m, because the search
+    combines any n with any replacement.
+
+    Raises:
+        BadInput: n > m where sets may be drawn without replacement.
+    """
+    entries = {**space.constants, **space.searched}
+    n, replacement = entries.get("n", 1), entries.get("replacement", False)
+    sizes = n.extremes() if isinstance(n, Searched) else (n,)
+    always = replacement is True or (
+        isinstance(replacement, Searched) and False not in replacement.extremes()
+    )
+    too_large = [size for size in sizes if isinstance(size, int) and size > m]
+    if too_large and not always:
+        raise BadInput(
+            f"n <= m must hold without replacement, got n = {max(too_large)} and m = {m} scans in the "
+            "smallest training fold",
+            where=f"{space.where}: n",
+            fix="Leave larger n out, or fix `replacement: true`",
+        )
+
+
+def _check_fit(space: Space) -> None:
+    """Resolve the named points and the combinations of extreme values."""
+    for point in space.points.values():
+        if len(point) == len(space.searched):
+            space.resolve(point)
+    extremes = [searched.extremes() for searched in space.searched.values()]
+    for values in islice(product(*extremes), CORNERS):
+        space.resolve(dict(zip(space.searched, values, strict=True)))
+
+
+def _entries_under(heading: str, content: Mapping[str, object], where: str) -> dict[str, Entry]:
+    entries = content[heading]
+    if not isinstance(entries, dict):
+        raise BadInput(
+            f"`{heading}` holds fields and values, got {entries!r}", where=where, fix="Empty is {}"
+        )
+    return {field: _entry(field, value, f"{where}: {field}") for field, value in entries.items()}
+
+
+def _entry(field: object, value: object, where: str) -> Entry:
+    field = _check_known(field, where)
+    if isinstance(value, dict):
+        return read_searched(field, value, where)
+    if not isinstance(value, Scalar):
+        raise BadInput(
+            f"a value is a constant or a domain, got {value!r}",
+            where=where,
+            fix="A list of values to choose from is written {choice: [...]}",
+        )
+    check_value(field, value, where)
+    return value
+
+
+def _check_known(field: object, where: str) -> str:
+    if not isinstance(field, str) or field not in TrialConfig.model_fields:
+        raise BadInput(
+            f"`{field}` is not a field of a configuration",
+            where=where,
+            fix=f"Fields are {', '.join(TrialConfig.model_fields)}",
+        )
+    return field
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, without repeated keys and with YAML 1.2's numbers (`1e-5`)."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise BadInput(f"`{key}` stands twice", where=f"line {node.start_mark.line + 1}")
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def _read_yaml(path: Path) -> dict[str, object]:
+    try:
+        content = yaml.load(path.read_text(), Loader=_Loader)  # noqa: S506 - a safe loader, above
+    except BadInput as error:
+        raise BadInput(error.what, where=f"{path}: {error.where}", fix=error.fix) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"cannot be read ({error})", where=str(path)) from None
+    except yaml.YAMLError as error:
+        raise BadInput(f"is not YAML: {error}", where=str(path)) from None
+    if not isinstance(content, dict) or set(content) != set(HEADINGS):
+        got = ", ".join(map(str, content)) if isinstance(content, dict) else repr(content)
+        raise BadInput(
+            f"has the headings {', '.join(HEADINGS)}, got {got}",
+            where=str(path),
+            fix="A heading without fields is written `fixed: {}`",
+        )
+    return content

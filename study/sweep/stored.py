@@ -1,0 +1,149 @@
+"""Optuna's storage, the truth about which trials exist: opened, checked, and counted.
+
+One Optuna study an arm. Whatever was interrupted is RUNNING there, and stays so until a later run
+takes it up again under its own number, with its own configuration.
+"""
+
+import json
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, distribution_to_json
+from optuna.samplers import BaseSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend, JournalStorage
+from optuna.trial import FrozenTrial, TrialState
+from ray.tune.search.optuna import OptunaSearch
+
+from study.badinput import BadInput
+from study.sweep.spaces import Space
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {
+    "tpe": lambda seed: TPESampler(seed=seed, multivariate=True, constant_liar=True, n_startup_trials=5),
+    "random": lambda seed: RandomSampler(seed=seed),
+    "qmc": lambda seed: _quasi_random(seed),
+}
+ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+
+def open_storage(storage: str | Path) -> BaseStorage:
+    """A journal file, or a database by its URL (anything with `://`).
+
+    A journal that a killed process left with a torn last line loses that line; otherwise the next
+    entry would be appended to it and the journal could never be read again.
+
+    Raises:
+        BadInput: The journal or the database cannot be opened.
+    """
+    try:
+        if "://" in str(storage):
+            return RDBStorage(str(storage))
+        path = Path(storage).resolve()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _mend(path)
+        return JournalStorage(JournalFileBackend(str(path)))
+    except Exception as error:
+        # Databases raise whatever their drivers raise.
+        raise BadInput(
+            f"the search's storage cannot be opened ({error})", where=str(storage), fix="Check path or URL"
+        ) from error
+
+
+def open_study(
+    space: Space, storage: BaseStorage, *, sampler: str, seed: int, identity: Mapping[str, object]
+) -> optuna.Study:
+    """The stored study of an arm, made when there is none, with the arm's named points enqueued once.
+
+    The sampler's seed comes from the study's seed and the number of stored trials: a resumed or
+    extended search does not draw the same configurations again.
+
+    Args:
+        space: The arm's resolved search space.
+        storage: From `open_storage`.
+        sampler: A name of `SAMPLERS`.
+        seed: Of the whole study.
+        identity: Whatever else must not change between two runs, such as data and folds.
+
+    Raises:
+        BadInput: The stored study belongs to another search space, direction, cohort, folds or seed.
+    """
+    if sampler not in SAMPLERS:
+        raise BadInput(f"`sampler` is one of {', '.join(SAMPLERS)}, got {sampler}", where="sampler")
+    study = optuna.create_study(
+        study_name=space.arm, storage=storage, direction="minimize", load_if_exists=True
+    )
+    trials = study.get_trials(deepcopy=False)
+    _check_same(study, trials, {**identity, **_described(space)})
+    fresh = np.random.SeedSequence([seed, len(trials)]).generate_state(1)[0]
+    study.sampler = SAMPLERS[sampler](int(fresh))
+    stored = {trial.user_attrs.get("origin") for trial in trials}
+    for origin, point in space.points.items():
+        if origin not in stored:
+            study.enqueue_trial(point, user_attrs={"origin": origin})
+    return study
+
+
+def distributions(space: Space) -> dict[str, BaseDistribution]:
+    """The searched fields in Optuna's words."""
+    converted: dict[str, BaseDistribution] = OptunaSearch.convert_search_space(space.domains)
+    return converted
+
+
+def ended(study: optuna.Study) -> list[FrozenTrial]:
+    """Trials that need no more work: completed, pruned, diverged or failed."""
+    return study.get_trials(deepcopy=False, states=ENDED)
+
+
+def interrupted(study: optuna.Study) -> list[FrozenTrial]:
+    """Trials that were started and never ended, in the order of their numbers."""
+    return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
+
+def _quasi_random(seed: int) -> QMCSampler:
+    with warnings.catch_warnings():
+        # Optuna calls it experimental at every construction; the version is pinned.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
+
+
+def _described(space: Space) -> dict[str, object]:
+    described = {field: distribution_to_json(domain) for field, domain in distributions(space).items()}
+    return {f"space: {field}": text for field, text in described.items()} | {
+        f"constant: {field}": value for field, value in space.constants.items()
+    }
+
+
+def _check_same(study: optuna.Study, trials: list[FrozenTrial], identity: Mapping[str, object]) -> None:
+    """Refuse a stored study that answers another question; remember a new one's."""
+    new = json.loads(json.dumps(dict(identity)))
+    old = study.user_attrs.get("identity")
+    if old is None and not trials:
+        study.set_user_attr("identity", new)
+        old = new
+    changed = sorted(key for key in {**(old or {}), **new} if (old or {}).get(key) != new.get(key))
+    if study.direction != optuna.study.StudyDirection.MINIMIZE:
+        changed.insert(0, "direction")
+    if changed:
+        key = changed[0]
+        raise BadInput(
+            f"the stored search of arm `{study.study_name}` was made with another {key} "
+            f"({(old or {}).get(key)}, now {new.get(key)}), and their trials cannot be compared",
+            where=f"arm {study.study_name}",
+            fix="Undo the change, or start a study in a new directory",
+        )
+
+
+def _mend(journal: Path) -> None:
+    """Cut a journal after its last whole line."""
+    if not journal.exists():
+        return
+    content = journal.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        with journal.open("r+b") as stream:
+            stream.truncate(whole)

@@ -1,0 +1,245 @@
+"""The search of one arm: started, resumed and extended by the same call.
+
+Optuna's storage knows which trials exist and how they ended. Each call makes a run directory of
+its own below the arm's and asks for the trials that are still missing, interrupted ones first.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+import ray
+from filelock import FileLock, Timeout
+from optuna.trial import TrialState
+from ray import tune
+from ray.tune.schedulers import FIFOScheduler
+
+from study.badinput import BadInput
+from study.regression.config import TrialConfig
+from study.sweep.cluster import places, start_ray
+from study.sweep.domains import Searched
+from study.sweep.recorder import Progress, Recorder, read_results, seconds_used
+from study.sweep.schedulers import AshaWithinSetSize, make_scheduler
+from study.sweep.searcher import StudySearch
+from study.sweep.spaces import Space
+from study.sweep.stored import ended, open_storage, open_study
+from study.sweep.task import SweepTask
+from study.sweep.trainable import SetSumTrial
+
+CHECKPOINTS = 4
+"""A trial is saved about this often in its life."""
+
+
+def run_sweep(task: SweepTask, *, progress: Progress) -> None:
+    """Search an arm until its trials or hours are spent; a finished arm returns at once.
+
+    Starts Ray on this machine unless it runs already.
+
+    Raises:
+        BadInput: The space, the stored search, the cohort or the resources do not fit, or every
+            trial failed.
+    """
+    space = task.resolved()
+    with _alone(task.directory), ExitStack() as stack:
+        study = _open(task, space)
+        if _spent(task, space, study):
+            return
+        if not ray.is_initialized():
+            stack.enter_context(start_ray())
+        _fit(task, space, study, progress)
+    _check_any_ended_well(task, study)
+
+
+def is_finished(task: SweepTask) -> bool:
+    """Whether `run_sweep` would return at once.
+
+    Raises:
+        BadInput: As `run_sweep`, before any trial.
+    """
+    space = task.resolved()
+    return _spent(task, space, _open(task, space))
+
+
+def _open(task: SweepTask, space: Space) -> optuna.Study:
+    return open_study(
+        space,
+        open_storage(task.storage),
+        sampler=task.sampler,
+        seed=task.seed,
+        identity=task.assignment().identity(),
+    )
+
+
+def _wanted(task: SweepTask, space: Space) -> int:
+    # Without anything to search, all trials would be the same one.
+    return task.trials if space.searched else 1
+
+
+def _timed(task: SweepTask, space: Space) -> bool:
+    return task.hours is not None and bool(space.searched)
+
+
+def _seconds_left(task: SweepTask) -> float:
+    return (task.hours or 0.0) * 3600 - seconds_used(task.directory)
+
+
+def _spent(task: SweepTask, space: Space, study: optuna.Study) -> bool:
+    if _timed(task, space):
+        return _seconds_left(task) <= 0
+    return len(ended(study)) >= _wanted(task, space)
+
+
+def _fit(task: SweepTask, space: Space, study: optuna.Study, progress: Progress) -> None:
+    room = places(task.cpus_per_trial, task.gpus_per_trial)
+    run = _next_run(task.directory)
+    task.assignment().write(run / "assignment.json")
+    scheduler, pruned = _scheduler(task, space, study)
+    searcher = StudySearch(
+        space,
+        study,
+        describe=lambda number, config: _ray_config(run, number, config),
+        pruned=pruned,
+        attributes={"arm": task.arm, "run": run.name, **task.assignment().identity()},
+    )
+    reports = _largest(space, "reports")
+    recorder = Recorder(
+        run,
+        task.arm,
+        progress=progress,
+        counts=_counts(study),
+        reports=reports,
+        trials=0 if _timed(task, space) else _wanted(task, space),
+        pruned=pruned,
+    )
+    tuner = tune.Tuner(
+        tune.with_resources(SetSumTrial, {"cpu": task.cpus_per_trial, "gpu": task.gpus_per_trial}),
+        tune_config=_tune_config(task, space, study, searcher, scheduler, room),
+        run_config=_run_config(run, recorder, reports),
+    )
+    with _quiet():
+        tuner.fit()
+
+
+def _tune_config(
+    task: SweepTask,
+    space: Space,
+    study: optuna.Study,
+    searcher: StudySearch,
+    scheduler: FIFOScheduler,
+    room: int,
+) -> tune.TuneConfig:
+    timed = _timed(task, space)
+    return tune.TuneConfig(
+        search_alg=searcher,
+        scheduler=scheduler,
+        num_samples=-1 if timed else _wanted(task, space) - len(ended(study)),
+        time_budget_s=_seconds_left(task) if timed else None,
+        max_concurrent_trials=room,
+        reuse_actors=True,
+        trial_dirname_creator=lambda trial: f"trial-{trial.config['trial']:05d}",
+    )
+
+
+def _run_config(run: Path, recorder: Recorder, reports: int) -> tune.RunConfig:
+    return tune.RunConfig(
+        name=run.name,
+        storage_path=str(run.parent),
+        verbose=0,
+        callbacks=[recorder],
+        failure_config=tune.FailureConfig(max_failures=1),
+        checkpoint_config=tune.CheckpointConfig(
+            num_to_keep=1, checkpoint_frequency=max(1, reports // CHECKPOINTS)
+        ),
+    )
+
+
+def _ray_config(run: Path, number: int, config: TrialConfig) -> dict[str, object]:
+    return {
+        "trial": number,
+        "config": config.model_dump(),
+        "assignment": str(run / "assignment.json"),
+        "sweep": str(run.parent),
+    }
+
+
+def _scheduler(task: SweepTask, space: Space, study: optuna.Study) -> tuple[FIFOScheduler, set[str]]:
+    """The scheduler, and the set in which it keeps the Ray ids of those it stopped."""
+    scheduler = make_scheduler(task.scheduler, _largest(space, "presentations"))
+    if not isinstance(scheduler, AshaWithinSetSize):
+        return scheduler, set()
+    earlier = read_results(task.directory)
+    for trial in study.get_trials(deepcopy=False):
+        rows = [row for row in earlier.get(trial.number, []) if row.get("oof")]
+        if rows:
+            scheduler.recall(space.resolve(trial.params).n, trial.number, rows)
+    return scheduler, scheduler.stopped
+
+
+def _largest(space: Space, field: str) -> int:
+    """The largest value that a whole-numbered field has in any trial."""
+    entry = space.searched.get(field)
+    if isinstance(entry, Searched):
+        return max(int(value) for value in entry.extremes())
+    return int(space.constants.get(field, TrialConfig.model_fields[field].default))
+
+
+def _counts(study: optuna.Study) -> dict[str, Any]:
+    trials = ended(study)
+    values = [trial.value for trial in trials if trial.state == TrialState.COMPLETE]
+    return {
+        "done": len(values),
+        "failed": sum(trial.state == TrialState.FAIL for trial in trials),
+        "pruned": sum(trial.state == TrialState.PRUNED for trial in trials),
+        "best": min((value for value in values if value is not None), default=None),
+    }
+
+
+def _check_any_ended_well(task: SweepTask, study: optuna.Study) -> None:
+    """Refuse to go on with an arm in which nothing worked."""
+    trials = ended(study)
+    if not trials or any(trial.state != TrialState.FAIL for trial in trials):
+        return
+    rows = read_results(task.directory).get(trials[0].number, [{}])
+    raise BadInput(
+        f"all {len(trials)} trials failed, the first with: {rows[-1].get('reason', 'unknown')}",
+        where=f"arm {task.arm}",
+        fix=f"Trials and their errors lie in {task.directory}",
+    )
+
+
+def _next_run(directory: Path) -> Path:
+    """A new run directory; absolute, because Ray takes nothing else."""
+    taken = [int(path.name.removeprefix("run-")) for path in directory.glob("run-*")]
+    run = directory.resolve() / f"run-{max(taken, default=0) + 1:04d}"
+    run.mkdir(parents=True)
+    return run
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Only one process searches an arm: two would each take the other's trials for interrupted ones."""
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(directory / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise BadInput(
+            "another process is searching this arm", where=str(directory), fix="Wait for it, or end it"
+        ) from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Ray's warnings stay out of the progress display."""
+    loggers = [logging.getLogger(name) for name in ("ray", "ray.tune")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,92 @@
+"""What the search of one arm is asked to do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from study.badinput import BadInput
+from study.cohort.arrays import open_arrays
+from study.cohort.split import Fold
+from study.sweep.assignment import Assignment
+from study.sweep.domains import Scalar
+from study.sweep.spaces import Space, check_space, with_training
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SweepTask:
+    """An arm to search.
+
+    Args:
+        arm: Its name, as in `space`.
+        space: Its search space as read.
+        training: Fields held fixed in every arm of the study.
+        trials: To end with, the arm's named points included.
+        hours: Wall-clock hours to search instead of `trials`, or None.
+        arrays: Directory of the preprocessed cohort.
+        development: (M,) positions of the development scans in it.
+        folds: Positions into the development scans.
+        seed: Of the study.
+        sampler: `tpe`, `random` or `qmc`.
+        scheduler: `fifo` or `asha`.
+        storage: Of Optuna: a journal file or a database URL.
+        directory: Of the arm, `STUDY/sweeps/<arm>`.
+        cpus_per_trial: CPUs that a trial occupies.
+        gpus_per_trial: GPUs that a trial occupies, or its share of one.
+        threads: CPU threads a trial computes with.
+    """
+
+    arm: str
+    space: Space
+    training: Mapping[str, Scalar]
+    trials: int
+    hours: float | None
+    arrays: Path
+    development: NDArray[np.int64]
+    folds: tuple[Fold, ...]
+    seed: int
+    sampler: str
+    scheduler: str
+    storage: str | Path
+    directory: Path
+    cpus_per_trial: float
+    gpus_per_trial: float
+    threads: int
+
+    def resolved(self) -> Space:
+        """The space with the study's own fields, checked against the folds.
+
+        Raises:
+            BadInput: They do not fit together, or the trials do not suffice for the named points
+                and one sampled configuration.
+        """
+        space = with_training(self.space, self.training)
+        check_space(space, self.assignment().training_scans)
+        least = len(space.points) + 1 if space.searched else 1
+        if self.hours is None and self.trials < least:
+            raise BadInput(
+                f"arm `{self.arm}` needs at least {least} trials ({', '.join(space.points)} and a sampled "
+                f"one), got {self.trials}",
+                where="trials",
+                fix="Give every arm more",
+            )
+        return space
+
+    def assignment(self) -> Assignment:
+        """What its workers have to know.
+
+        Raises:
+            BadInput: The cohort is missing or damaged.
+        """
+        return Assignment(
+            arrays=self.arrays.resolve(),
+            fingerprint=open_arrays(self.arrays).fingerprint,
+            development=np.asarray(self.development, dtype=np.int64),
+            folds=self.folds,
+            seed=self.seed,
+            view_seed=self.seed,
+            threads=self.threads,
+            gpus=self.gpus_per_trial,
+        )

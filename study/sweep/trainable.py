@@ -1,0 +1,130 @@
+"""One trial as Ray Tune runs it: all folds of one configuration, a step a report.
+
+Every result has the same keys. A trial whose number and configuration an earlier run left a
+checkpoint of continues from it.
+"""
+
+import pickle
+import platform
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ray import tune
+
+from study.regression.config import TrialConfig
+from study.regression.crossvalidation import Report
+from study.regression.curve import Outcome, judge
+from study.regression.training import DivergedError
+from study.sweep.assignment import read_assignment
+from study.sweep.process import forget_peak_memory, peak_memory_mb, settle
+
+STATE = "state.pt"
+NAN = float("nan")
+
+
+class SetSumTrial(tune.Trainable):
+    """Its Ray configuration: `trial` (Optuna's number), `config` (a TrialConfig), `assignment` (a path)
+    and `sweep` (the arm's directory, where earlier runs' checkpoints lie)."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        self._begin(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Start another trial in this process, as if it were a fresh one."""
+        self._begin(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Train every fold to the next report."""
+        try:
+            if not self.training.finished:
+                self._append(self.training.advance())
+        except DivergedError as error:
+            return self._result(self._blank_row(), status="diverged", reason=str(error))
+        status = "completed" if self.training.finished else "running"
+        return self._result(self.rows[-1], status=status, reason="")
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        state = {"key": self.key, "rows": self.rows, "training": self.training.state_dict()}
+        torch.save(state, Path(checkpoint_dir) / STATE)
+
+    def load_checkpoint(self, checkpoint: object) -> None:
+        """After a crash of the worker; `setup` has found the same or a newer state already."""
+
+    def _begin(self, config: Mapping[str, Any]) -> None:
+        assignment = read_assignment(Path(config["assignment"]))
+        self.device = settle(threads=assignment.threads, gpus=assignment.gpus)
+        forget_peak_memory(self.device)
+        self.number: int = config["trial"]
+        self.settings = TrialConfig.model_validate(config["config"])
+        self.labels_M = assignment.labels_M
+        self.key = assignment.key(self.settings)
+        self.training = assignment.cross_validation(self.settings, self.device)
+        self.rows: list[dict[str, Any]] = []
+        state = newest_state(Path(config["sweep"]), self.number, self.key)
+        if state:
+            self.rows = state["rows"]
+            self.training.load_state_dict(state["training"])
+
+    def _append(self, report: Report) -> None:
+        row = vars(report) | {"oof": report.oof_RM.ravel().tolist()}
+        del row["oof_RM"]
+        row["seconds"] += self.rows[-1]["seconds"] if self.rows else 0.0
+        row["score"] = row[self.settings.loss]
+        self.rows.append(row)
+        row["smoothed"] = float(curve(self.rows, self.labels_M, self.settings).smoothed_T[-1])
+
+    def _result(self, row: Mapping[str, Any], *, status: str, reason: str) -> dict[str, Any]:
+        final = curve(self.rows, self.labels_M, self.settings).score if status == "completed" else None
+        return {
+            **row,
+            "trial": self.number,
+            "status": status,
+            "reason": reason,
+            "final_score": final,
+            "peak_memory_mb": peak_memory_mb(self.device),
+            "host": platform.node(),
+            "finished_at": time.time(),
+            "done": status != "running",
+        }
+
+    def _blank_row(self) -> dict[str, Any]:
+        """A report without numbers, where a training diverged."""
+        scores = dict.fromkeys(
+            ("train_loss", "mse", "mae", "icc", "shift", "blank_response", "score", "smoothed"), NAN
+        )
+        last = self.rows[-1] if self.rows else {"steps": 0, "seconds": 0.0}
+        return {
+            **scores,
+            "report": self.training.report,
+            "presentations": self.training.presentations,
+            "steps": last["steps"],
+            "seconds": last["seconds"],
+            "oof": [],
+        }
+
+
+def curve(rows: list[dict[str, Any]], labels_M: np.ndarray, config: TrialConfig) -> Outcome:
+    """A trial's reports so far, judged."""
+    oof_TRM = np.array([row["oof"] for row in rows]).reshape(len(rows), -1, len(labels_M))
+    presentations_T = np.array([row["presentations"] for row in rows])
+    return judge(oof_TRM, presentations_T, labels_M, config.loss)
+
+
+def newest_state(sweep: Path, number: int, key: str) -> dict[str, Any] | None:
+    """The latest whole checkpoint of a trial over all runs of its arm, if its key is the same.
+
+    A run that was killed while it wrote one leaves a torn file; the one before it serves.
+    """
+    for path in sorted(sweep.glob(f"run-*/trial-{number:05d}/checkpoint_*/{STATE}"), reverse=True):
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):
+            continue
+        if state["key"] == key:
+            return state
+    return None

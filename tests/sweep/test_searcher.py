@@ -1,0 +1,104 @@
+"""What Optuna is told about every way a trial can end."""
+
+import pytest
+from optuna.storages import InMemoryStorage
+from optuna.trial import TrialState
+
+from study.sweep.searcher import StudySearch
+from study.sweep.spaces import built_in_arms, read_space
+from study.sweep.stored import ended, interrupted, open_study
+
+SPACE = read_space(built_in_arms()["set_sum"])
+
+
+class Run:
+    """A driver's view of one run on a shared storage."""
+
+    def __init__(self, storage):
+        self.study = open_study(SPACE, storage, sampler="tpe", seed=1, identity={})
+        self.pruned = set()
+        self.search = StudySearch(
+            SPACE,
+            self.study,
+            describe=lambda number, config: {"trial": number, "config": config.model_dump()},
+            pruned=self.pruned,
+            attributes={"arm": "set_sum", "seed": 1},
+        )
+
+    def stored(self, number):
+        return self.study.get_trials()[number]
+
+
+def result(report, *, status="running", smoothed=1.0, final=None):
+    return {"report": report, "status": status, "smoothed": smoothed, "final_score": final}
+
+
+@pytest.fixture
+def storage():
+    return InMemoryStorage()
+
+
+def test_a_completed_trial_has_its_final_score_and_its_attributes(storage):
+    run = Run(storage)
+    config = run.search.suggest("a")
+    run.search.on_trial_result("a", result(1, smoothed=3.0))
+    run.search.on_trial_complete("a", result(2, status="completed", smoothed=2.0, final=1.5))
+    trial = run.stored(config["trial"])
+    assert (trial.state, trial.value, trial.intermediate_values) == (
+        TrialState.COMPLETE,
+        1.5,
+        {1: 3.0, 2: 2.0},
+    )
+    assert trial.user_attrs == {"arm": "set_sum", "seed": 1, "origin": "default", "ray_trial": "a"}
+    assert config["config"]["n"] == trial.params["n"]
+
+
+def test_a_trial_stopped_by_the_scheduler_is_pruned_at_its_last_value(storage):
+    run = Run(storage)
+    run.search.suggest("a")
+    run.search.on_trial_result("a", result(1, smoothed=3.0))
+    run.pruned.add("a")
+    run.search.on_trial_complete("a", result(2, smoothed=4.0))
+    trial = run.stored(0)
+    assert (trial.state, trial.value) == (TrialState.PRUNED, 4.0)
+    assert trial.intermediate_values == {1: 3.0, 2: 4.0}
+
+
+def test_diverged_and_failed_trials_are_failures_and_never_keep_running(storage):
+    run = Run(storage)
+    for name in "abc":
+        run.search.suggest(name)
+    run.search.on_trial_complete("a", result(1, status="diverged", smoothed=float("nan")))
+    run.search.on_trial_complete("b", error=True)
+    run.search.on_trial_complete("c", error=True)
+    run.search.on_trial_complete("c", error=True)
+    assert [trial.state for trial in ended(run.study)] == [TrialState.FAIL] * 3
+    assert run.stored(0).user_attrs["status"] == "diverged"
+    assert not interrupted(run.study)
+
+
+def test_interrupted_trials_are_taken_up_again_as_they_were(storage):
+    first = Run(storage)
+    before = [first.search.suggest(name) for name in "abc"]
+    first.search.on_trial_result("b", result(1, smoothed=3.0))
+    first.search.on_trial_complete("b", result(2, status="completed", final=1.0))
+    first.search.on_trial_complete("c", result(1))
+
+    second = Run(storage)
+    again = [second.search.suggest(name) for name in "xyz"]
+    assert again[:2] == [before[0], before[2]]
+    assert again[2]["trial"] == 3
+    second.search.on_trial_result("x", result(1, smoothed=2.0))
+    second.search.on_trial_complete("x", result(2, status="completed", final=0.5))
+    assert second.stored(0).value == 0.5
+    assert second.stored(0).user_attrs["origin"] == "default"
+    assert [trial.number for trial in interrupted(second.study)] == [2, 3]
+
+
+def test_a_trial_killed_while_it_drew_its_values_completes_them(storage):
+    first = Run(storage)
+    trial = first.study.ask()
+    trial.suggest_categorical("n", [2, 3, 4, 6, 8])
+    again = Run(storage).search.suggest("x")
+    assert again["trial"] == 0
+    assert {field: again["config"][field] for field in SPACE.searched} == SPACE.points["default"]

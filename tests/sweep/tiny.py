@@ -1,0 +1,79 @@
+"""A cohort small enough to sweep in seconds, and tasks on it; also run as a driver to be killed."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from study.cohort.split import Fold, make_folds
+from study.sweep.spaces import built_in_arms, read_space
+from study.sweep.task import SweepTask
+
+SCANS, TEST = 22, 2
+TRAINING = {
+    "presentations": 40,
+    "reports": 4,
+    "views": 1,
+    "flips": False,
+    "rotation": 0.0,
+    "translation": 0.0,
+}
+
+
+def write_cohort(directory: Path, *, scans: int = SCANS, side: int = 6, fingerprint: str = "tiny") -> Path:
+    """Images whose mean is their label, as `study.cohort.arrays` lays them out."""
+    directory.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(7)
+    labels = np.linspace(1, 3, scans)
+    images = rng.normal(labels[:, None, None, None], 0.1, (scans, side, side, side)).astype(np.float32)
+    np.save(directory / "images.npy", images)
+    names = [f"scan-{i:02d}" for i in range(scans)]
+    record = {
+        "format": 1,
+        "fingerprint": fingerprint,
+        "source": "made here",
+        "layout": "manifest",
+        "unit": "a.u.",
+        "preprocessing": {"shape": [side] * 3},
+        "ids": names,
+        "labels": labels.tolist(),
+        "sites": [""] * scans,
+        "groups": names,
+        "truths": [None] * scans,
+        "lesion_share_lost": [None] * scans,
+        "affines": [np.eye(4).tolist()] * scans,
+    }
+    (directory / "cohort.json").write_text(json.dumps(record))
+    return directory
+
+
+def folds_of(scans: int) -> tuple[Fold, ...]:
+    names = [str(i) for i in range(scans)]
+    return make_folds(np.arange(scans), names, names, folds=2, repeats=1, stratify=False, seed=0)
+
+
+def make_task(study: Path, arm: str = "base", **changes) -> SweepTask:
+    """A task on the cohort below `study`; the last scans are for testing."""
+    arrays = study / "cohort"
+    if not arrays.exists():
+        write_cohort(arrays)
+    space = changes.pop("space", None) or read_space(built_in_arms()[arm])
+    fields = {
+        "arm": arm,
+        "space": space,
+        "training": TRAINING,
+        "trials": 3,
+        "hours": None,
+        "arrays": arrays,
+        "development": np.arange(SCANS - TEST),
+        "folds": folds_of(SCANS - TEST),
+        "seed": 3,
+        "sampler": "random",
+        "scheduler": "fifo",
+        "storage": study / "optuna.journal",
+        "directory": study / "sweeps" / arm,
+        "cpus_per_trial": 1,
+        "gpus_per_trial": 0,
+        "threads": 1,
+    }
+    return SweepTask(**{**fields, **changes})
