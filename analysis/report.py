@@ -14,6 +14,7 @@ from analysis import page
 from analysis.findings import drawings, tables
 from analysis.inference import UNDERCOVERAGE
 from analysis.records import Records, read_records
+from analysis.selection import is_mae
 from analysis.summary import readable
 from analysis.tested import external_cohorts, stale_arms
 from analysis.tradeoff import unranked
@@ -48,12 +49,13 @@ def write_report(root: Path) -> Path:
 
 
 def _result(records: Records, found: dict[str, pd.DataFrame]) -> str:
-    unit = f" Labels are in {records.unit}; MSE in {records.unit} squared." if records.unit else ""
+    unit = f" Labels are in {records.unit}, MSE in their square." if records.unit else ""
+    score = "MAE" if is_mae(records.trials) else "MSE"
     notes = [
-        "Validation is the search's pooled out-of-fold score, confirmed its mean and SD over fresh seeds and "
-        "redrawn folds, optimism searched minus confirmed (negative: the search flattered itself). An arm "
-        "that was still improving when its budget ended is not beaten, only unfinished; one that is stuck "
-        f"never left predicting the mean.{unit}",
+        f"Validation is the search's pooled out-of-fold {score}, confirmed its mean and SD over fresh seeds "
+        "and redrawn folds, optimism searched minus confirmed (negative: the search flattered itself). An "
+        "arm that was still improving when its budget ended is not beaten, only unfinished; one that is "
+        f"stuck never left predicting the mean.{unit}",
         opening_note(records.openings),
         UNDERCOVERAGE,
     ]

@@ -70,7 +70,7 @@ def _panel(axis: Axes, done: pd.DataFrame, face: str, mean_error: float) -> None
     arms = in_order(done["arm"])
     x, score = done[face].astype(float), done["score"].astype(float)
     # Only the total is learned where the weight is infinite: it gets a place of its own at the right.
-    beyond = 5 * max(2.0, *x[np.isfinite(x)])
+    beyond = 5 * max([2.0, *x[np.isfinite(x)]])
     _scale(axis, face, beyond if np.isinf(x).any() else None)
     x = x.replace(np.inf, beyond)
     axis.margins(x=0.12)

@@ -74,7 +74,7 @@ def write_phantom(
     """
     shape = as_shape(shape)
     _check(kind, scans, shape, seed, rater_noise)
-    parameters = {
+    parameters: dict[str, object] = {
         "format": FORMAT,
         "kind": kind,
         "scans": scans,

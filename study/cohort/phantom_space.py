@@ -93,7 +93,7 @@ def points_in(
 def acquire(
     tissue_DHW: Floats, brain_DHW: NDArray[np.bool_], site: Site, generator: np.random.Generator
 ) -> NDArray[np.int16]:
-    """Tissue (white matter 1) as a site images it: blur, bias, noise, gain; 0 outside the brain, positive in it."""
+    """Tissue (white matter 1) as a site images it: blur, bias, noise, gain; 0 outside the brain, else > 0."""
     shape = as_shape(tissue_DHW.shape)
     blurred = ndimage.gaussian_filter(tissue_DHW, site.blur * detail(shape))
     slope = generator.normal(0, 0.05 / 6, 3).astype(np.float32)

@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ OBJECT_STORE_BYTES = 150 * 2**20
 """Of a Ray started here: images travel by memory map, so next to nothing is kept in it."""
 LONGEST_TEMPORARY = 40
 """Characters; Ray's sockets lie below, and their paths may not exceed about 107."""
+
+PATIENCE_S = 10
+"""Seconds that a cluster has to answer."""
 
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -103,13 +107,17 @@ def _room(node: dict[str, float], cpus: float, gpus: float) -> int:
 
 def _connect(address: str) -> None:
     try:
+        host, _, port = address.removeprefix("ray://").rpartition(":")
+        if host and port.isdigit():
+            # Ray itself takes minutes to give up.
+            socket.create_connection((host, int(port)), PATIENCE_S).close()
         ray.init(
             address=address,
             log_to_driver=False,
             logging_level=logging.ERROR,
             runtime_env={"env_vars": {"RAY_CHDIR_TO_TRIAL_DIR": "0"}},
         )
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise BadInput(
             f"no Ray cluster answers ({error})",
             where=f"--address {address}",

@@ -103,9 +103,8 @@ def run_jobs(
         return
     with start_ray():
         places(cpus_per_trial, gpus_per_trial)
-        remote = ray.remote(_train).options(
-            num_cpus=cpus_per_trial, num_gpus=gpus_per_trial, max_retries=RETRIES
-        )
+        resources = {"num_cpus": cpus_per_trial, "num_gpus": gpus_per_trial}
+        remote = ray.remote(_train).options(**resources, max_retries=RETRIES)
         waiting = {remote.remote(job, assignment): (job, assignment) for job, assignment in todo}
         while waiting:
             (ready,), _ = ray.wait(list(waiting), num_returns=1)
@@ -128,7 +127,7 @@ def _is_done(job: ConfirmJob, assignment: Assignment) -> bool:
     if not path.is_file():
         return False
     result = read_json(path)
-    return result["key"] == _key(job, assignment) and result["status"] != "failed"
+    return bool(result["key"] == _key(job, assignment) and result["status"] != "failed")
 
 
 def _finish(ready: "ray.ObjectRef[bool]", job: ConfirmJob, assignment: Assignment) -> bool:

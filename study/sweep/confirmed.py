@@ -29,6 +29,6 @@ def collect_confirm(directories: Sequence[Path]) -> tuple[pd.DataFrame, pd.DataF
     confirmed = pd.DataFrame(list(results.values()), columns=list(COLUMNS))
     for score in ("score", "mse", "mae", "icc", "seconds"):
         confirmed[score] = confirmed[score].astype(np.float64)
-    confirmed["verdict"] = confirmed["verdict"].fillna("")
+    confirmed["verdict"] = confirmed["verdict"].astype(object).fillna("")
     frames = [read_frame(path / OOF) for path, result in results.items() if result["status"] == "completed"]
     return confirmed, pd.concat(frames, ignore_index=True) if frames else oof_frame("confirm", "", 0, 0)

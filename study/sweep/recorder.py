@@ -86,6 +86,9 @@ class Recorder(tune.Callback):
         self._write({"trial": trial.config["trial"], "status": "failed", "reason": _reason(trial)})
         self._ended(trial, "failed")
 
+    def on_experiment_end(self, trials: list[Trial], **info: object) -> None:
+        self._write({})
+
     def _ended(self, trial: Trial, how: str) -> None:
         self.running.pop(trial.trial_id, None)
         self.counts[how] += 1
@@ -118,7 +121,7 @@ def read_results(sweep: Path) -> dict[int, list[dict[str, Any]]]:
     """
     found: dict[int, dict[object, dict[str, Any]]] = {}
     for run in sorted(sweep.glob("run-*")):
-        for line in read_lines(run / RESULTS):
+        for line in filter(lambda line: "trial" in line, read_lines(run / RESULTS)):
             found.setdefault(line["trial"], {})[line.get("report", "end")] = line
     return {
         number: sorted(lines.values(), key=lambda line: line.get("report", float("inf")))
@@ -127,7 +130,7 @@ def read_results(sweep: Path) -> dict[int, list[dict[str, Any]]]:
 
 
 def seconds_used(sweep: Path) -> float:
-    """Wall-clock seconds that an arm's runs have worked so far, up to their last results."""
+    """Wall-clock seconds that an arm's runs have worked so far; of a killed one, up to its last result."""
     runs = (read_lines(run / RESULTS) for run in sweep.glob("run-*"))
     return sum(float(lines[-1]["clock"]) for lines in runs if lines)
 

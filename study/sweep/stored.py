@@ -5,6 +5,7 @@ takes it up again under its own number, with its own configuration.
 """
 
 import json
+import os
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ import optuna
 from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.samplers import BaseSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock, JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search.optuna import OptunaSearch
 
@@ -139,11 +140,17 @@ def _check_same(study: optuna.Study, trials: list[FrozenTrial], identity: Mappin
 
 
 def _mend(journal: Path) -> None:
-    """Cut a journal after its last whole line."""
-    if not journal.exists():
+    """Cut a journal after its last whole line, unless a living process is about to complete it."""
+    if not journal.exists() or _whole(journal) == journal.stat().st_size:
         return
-    content = journal.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        with journal.open("r+b") as stream:
-            stream.truncate(whole)
+    lock = JournalFileSymlinkLock(str(journal))
+    lock.acquire()
+    try:
+        os.truncate(journal, _whole(journal))
+    finally:
+        lock.release()
+
+
+def _whole(journal: Path) -> int:
+    """Bytes up to the end of the last whole line."""
+    return journal.read_bytes().rfind(b"\n") + 1

@@ -45,6 +45,11 @@ class SetSumTrial(tune.Trainable):
                 self._append(self.training.advance())
         except DivergedError as error:
             return self._result(self._blank_row(), status="diverged", reason=str(error))
+        except Exception as error:
+            if self.device == "cuda":
+                # Its context may be beyond repair: Ray ends the process and tries once more.
+                raise
+            return self._result(self._blank_row(), status="failed", reason=f"{type(error).__name__}: {error}")
         status = "completed" if self.training.finished else "running"
         return self._result(self.rows[-1], status=status, reason="")
 
@@ -93,7 +98,7 @@ class SetSumTrial(tune.Trainable):
         }
 
     def _blank_row(self) -> dict[str, Any]:
-        """A report without numbers, where a training diverged."""
+        """A report without numbers, where a training broke off."""
         scores = dict.fromkeys(
             ("train_loss", "mse", "mae", "icc", "shift", "blank_response", "score", "smoothed"), NAN
         )

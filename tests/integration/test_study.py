@@ -39,7 +39,7 @@ def setsum(*arguments, code=0):
 def cohort(tmp_path_factory):
     """The WMH challenge's layout with what real files bring: other data types, a 4D file, other shapes."""
     root = write_phantom(
-        tmp_path_factory.mktemp("cohort") / "training", kind="wmh", scans=18, shape=12, seed=5
+        tmp_path_factory.mktemp("cohort") / "training", kind="wmh", scans=26, shape=12, seed=5
     )
     images = sorted(root.rglob("pre/FLAIR.nii.gz"))
     for image, change in zip(images, ("float64", "4d", "padded"), strict=False):
@@ -84,7 +84,7 @@ def test_everything_that_happened_is_in_the_tables(study):
     assert list(first["config.n"][:2]) == [2, 4]
     assert len(curves) == 6 * 2
     searched = oof[oof["stage"] == "search"]
-    assert len(searched) == 6 * 2 * 12
+    assert len(searched) == 6 * 2 * 20
     last = searched[(searched["arm"] == "base") & (searched["trial"] == 0)]
     last = last[last["presentations"] == last["presentations"].max()]
     row = curves[(curves["arm"] == "base") & (curves["trial"] == 0)].iloc[-1]

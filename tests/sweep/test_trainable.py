@@ -9,13 +9,22 @@ import torch
 
 from study.sweep.trainable import SetSumTrial, newest_state
 
-VARYING = {"date", "timestamp", "time_this_iter_s", "time_total_s", "time_since_restore", "pid", "finished_at"}
+VARYING = {
+    "date",
+    "timestamp",
+    "time_this_iter_s",
+    "time_total_s",
+    "time_since_restore",
+    "pid",
+    "finished_at",
+}
 VARYING |= {"seconds", "peak_memory_mb", "config", "iterations_since_restore", "training_iteration", "trial"}
 
 
 @pytest.fixture
-def ray_config(tmp_path):
+def ray_config(tmp_path, monkeypatch):
     """Makes the Ray configuration of a trial with some fields changed."""
+    monkeypatch.setattr("ray.tune.trainable.trainable.DEFAULT_STORAGE_PATH", str(tmp_path / "results"))
     task = tiny.make_task(tmp_path, "set_sum")
     sweep = task.directory
     sweep.mkdir(parents=True)

@@ -1,12 +1,15 @@
 """A cohort small enough to sweep in seconds, and tasks on it; also run as a driver to be killed."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 
 from study.cohort.split import Fold, make_folds
+from study.sweep.cluster import start_ray
 from study.sweep.spaces import built_in_arms, read_space
+from study.sweep.sweep import run_sweep
 from study.sweep.task import SweepTask
 
 SCANS, TEST = 22, 2
@@ -77,3 +80,14 @@ def make_task(study: Path, arm: str = "base", **changes) -> SweepTask:
         "threads": 1,
     }
     return SweepTask(**{**fields, **changes})
+
+
+def long_task(study: Path) -> SweepTask:
+    """A sweep that takes long enough to be killed."""
+    training = {**TRAINING, "presentations": 800, "reports": 8}
+    return make_task(study, "set_sum", trials=4, training=training)
+
+
+if __name__ == "__main__":
+    with start_ray(cpus=2):
+        run_sweep(long_task(Path(sys.argv[1])), progress=lambda event: None)
