@@ -59,8 +59,6 @@ def run(
     """Everything: sweep, confirm, test, findings, report, export. Without a file, the quick study."""
     import yaml
 
-    from study.pipeline.progress import Progress
-    from study.pipeline.stages import run as run_stages
     from study.settings import read_settings
 
     source, overrides = _file_and_fields(arguments or [])
@@ -76,6 +74,9 @@ def run(
     if dry_run:
         typer.echo(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False), nl=False)
         return
+    from study.pipeline.progress import Progress
+    from study.pipeline.stages import run as run_stages
+
     _print_end(run_stages(settings, out, Progress()))
 
 

@@ -42,8 +42,8 @@ class PhantomSettings(_Section):
     """The built-in cohort, used when `cohort.path` is not given."""
 
     kind: Literal["wmh", "pvs"] = "wmh"
-    scans: int = Field(default=84, ge=2)
-    shape: Shape = (16, 16, 16)
+    scans: int = Field(default=100, ge=2)
+    shape: Shape = (14, 14, 14)
     rater_noise: float = Field(default=0.0, ge=0)
 
 
@@ -108,7 +108,7 @@ class StudySettings(_Section):
     arms: tuple[str, ...] = ("base", "dropout", "set_sum")
     cohort: CohortSettings = CohortSettings()
     phantom: PhantomSettings = PhantomSettings()
-    preprocessing: Preprocessing = Preprocessing(shape=(12, 12, 12))
+    preprocessing: Preprocessing = Preprocessing(shape=(10, 10, 10))
     split: SplitSettings = SplitSettings()
     validation: ValidationSettings = ValidationSettings()
     budget: BudgetSettings = BudgetSettings()

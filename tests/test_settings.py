@@ -64,7 +64,9 @@ def test_bad_study_files_are_one_line_that_names_file_and_field(tmp_path, text, 
     assert "\n" not in line
 
 
-@pytest.mark.parametrize("override", ["budget.trials", "=3", "seed.deep=1", "budget.trials=[", "budget.trials=x"])
+@pytest.mark.parametrize(
+    "override", ["budget.trials", "=3", "seed.deep=1", "budget.trials=[", "budget.trials=x"]
+)
 def test_bad_overrides_are_refused(override):
     with pytest.raises(BadInput):
         read_settings(None, [override])

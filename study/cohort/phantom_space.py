@@ -31,9 +31,9 @@ class Site(NamedTuple):
 
 
 SITES = (
-    Site("Utrecht", gain=1.0, noise=0.06, blur=0.45, spacing=(0.96, 0.96, 3.0)),
-    Site("Singapore", gain=2.2, noise=0.09, blur=0.50, spacing=(1.0, 1.0, 3.0)),
-    Site("Amsterdam/GE3T", gain=0.6, noise=0.12, blur=0.55, spacing=(0.98, 0.98, 1.2)),
+    Site("Utrecht", gain=1.0, noise=0.03, blur=0.45, spacing=(0.96, 0.96, 3.0)),
+    Site("Singapore", gain=2.2, noise=0.045, blur=0.50, spacing=(1.0, 1.0, 3.0)),
+    Site("Amsterdam/GE3T", gain=0.6, noise=0.06, blur=0.55, spacing=(0.98, 0.98, 1.2)),
 )
 
 

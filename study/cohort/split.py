@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from study.badinput import BadInput
 from study.cohort.draw import deal, pick, units
@@ -95,6 +94,8 @@ def pseudo_uniform(ids: Sequence[str], labels: np.ndarray, size: int, seed: int)
     Raises:
         BadInput: `size` is out of range.
     """
+    from scipy.optimize import linear_sum_assignment  # a second to import, and needed only here
+
     if not 1 <= size <= len(ids):
         raise BadInput(
             f"1 <= `size` <= {len(ids)} development scans must hold, got {size}",

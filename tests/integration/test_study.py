@@ -159,7 +159,9 @@ def test_train_reads_an_export_and_reproduces_its_confirmed_score(study, cohort,
     setsum("train", out / "export/base/config.yaml", "--cohort", cohort, "--out", tmp_path / "model")
     card = json.loads((out / "export/base/card.json").read_text())
     done = setsum("train", out / "export/base/config.yaml", "--cohort", cohort, "--out", tmp_path / "model")
-    scores = [float(line.split("MSE ")[1].split(",")[0]) for line in done.stdout.splitlines() if "MSE" in line]
+    scores = [
+        float(line.split("MSE ")[1].split(",")[0]) for line in done.stdout.splitlines() if "MSE" in line
+    ]
     assert scores == pytest.approx(card["confirmed"]["mse"], rel=1e-3)
     setsum("predict", tmp_path / "model", next(cohort.rglob("FLAIR.nii.gz")), "-o", tmp_path / "p.tsv")
 

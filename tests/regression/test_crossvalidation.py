@@ -103,7 +103,10 @@ def test_image_blanks_predict_with_the_other_branches_zeroed():
     network = running.networks()[0]
     images = torch.from_numpy(cohort()[0][:1]).unsqueeze(1)
     with torch.inference_mode():
-        f, blank = running.trainings[0].averaged(images), running.trainings[0].averaged(torch.zeros_like(images))
+        f, blank = (
+            running.trainings[0].averaged(images),
+            running.trainings[0].averaged(torch.zeros_like(images)),
+        )
         expected = (f + 2 * blank) * network.scale
         assert torch.allclose(network(images), expected)
     assert report.blank_response > 0
@@ -134,7 +137,9 @@ def test_predictions_do_not_depend_on_the_chunk():
     images, _ = cohort()
     views = draw_views(running.config, 0)
     one, other = (
-        predict(running.networks()[0], images, views, config=running.config.model_copy(update={"chunk": chunk}))
+        predict(
+            running.networks()[0], images, views, config=running.config.model_copy(update={"chunk": chunk})
+        )
         for chunk in (1, 8)
     )
     assert np.allclose(one, other, rtol=1e-5)

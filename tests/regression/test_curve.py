@@ -56,6 +56,9 @@ def test_scans_that_no_fold_holds_out_are_passed_over():
 def test_the_order_of_scans_does_not_matter():
     predictions = curve([6, 5, 4, 3, 2.5, 2, 2, 1])
     order = np.random.default_rng(1).permutation(20)
-    one, other = judge(predictions, MARKS, LABELS, "mse"), judge(predictions[..., order], MARKS, LABELS[order], "mse")
+    one, other = (
+        judge(predictions, MARKS, LABELS, "mse"),
+        judge(predictions[..., order], MARKS, LABELS[order], "mse"),
+    )
     assert (one.length, one.verdict) == (other.length, other.verdict)
     assert one.icc == pytest.approx(other.icc)

@@ -21,9 +21,7 @@ def test_initialisation_is_glorot_uniform_with_zero_biases():
     bound = (6 / (27 * (33 + 64))) ** 0.5
     assert network.conv3.weight.abs().max() <= bound
     assert network.conv3.weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.02)
-    assert all(
-        not parameter.any() for name, parameter in network.named_parameters() if name.endswith("bias")
-    )
+    assert all(not parameter.any() for name, parameter in network.named_parameters() if name.endswith("bias"))
 
 
 def test_bfloat16_changes_the_convolutions_only():

@@ -73,7 +73,9 @@ def test_a_training_leaves_torch_s_own_randomness_alone():
     assert torch.equal(before, torch.random.get_rng_state())
 
 
-@pytest.mark.parametrize("fields", [{"n": 4, "p": 0.3}, {"n": 4, "dropout": 0.4}, {"n": 3, "loss": "mae"}], ids=str)
+@pytest.mark.parametrize(
+    "fields", [{"n": 4, "p": 0.3}, {"n": 4, "dropout": 0.4}, {"n": 3, "loss": "mae"}], ids=str
+)
 def test_execution_and_chunk_do_not_change_what_is_learned(fields):
     trained = [
         training(**fields, **execution)
