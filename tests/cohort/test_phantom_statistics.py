@@ -16,25 +16,25 @@ def volume(data):
     return Volume(data=data.astype(np.float32), spacing=np.ones(3), affine=np.eye(4))
 
 
-def draw(kind):
-    """Preprocessed scans (200 + 60, 12, 12, 12) and labels."""
+def draw(kind, shape, crop):
+    """Preprocessed scans (200 + 60, crop, crop, crop) and labels."""
     images, labels = [], []
     for index in range(SCANS + OTHERS):
         generator = np.random.default_rng([0, index, 0])
         if kind == "wmh":
-            image, lesions, _ = wmh_scan(16, generator, index % 3)
-            spec, region, label = Preprocessing(shape=(12, 12, 12)), None, (lesions == 1).sum()
+            image, lesions, _ = wmh_scan(shape, generator, index % 3)
+            spec, region, label = Preprocessing(shape=(crop,) * 3), None, (lesions == 1).sum()
         else:
-            image, mask, label = pvs_scan(16, generator, index % 3)
-            spec, region = Preprocessing(shape=(12, 12, 12), region="mask"), volume(mask)
+            image, mask, label = pvs_scan(shape, generator, index % 3)
+            spec, region = Preprocessing(shape=(crop,) * 3, region="mask"), volume(mask)
         images.append(preprocess(volume(image), region, None, spec).image_DHW)
         labels.append(label)
     return np.stack(images), np.array(labels, dtype=float)
 
 
-@pytest.fixture(scope="module", params=["wmh", "pvs"])
+@pytest.fixture(scope="module", params=[("wmh", 14, 10), ("wmh", 16, 12), ("pvs", 16, 12)], ids=str)
 def cohort(request):
-    return draw(request.param)
+    return draw(*request.param)
 
 
 def correlation(statistic, labels):

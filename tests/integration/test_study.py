@@ -68,7 +68,7 @@ def study(cohort, tmp_path_factory):
 
 
 def test_the_table_at_the_end_has_a_row_an_arm_and_the_references(study):
-    out, done = study
+    _, done = study
     for word in ("base", "set_sum", "mean predictor", "threshold rule", "report.html", "export"):
         assert word in done.stdout
 
