@@ -26,6 +26,11 @@ def search(prepared: Prepared, progress: Progress) -> None:
     _collect(prepared, tasks)
 
 
+def is_searched(prepared: Prepared) -> bool:
+    """Whether `search` would find nothing left to do."""
+    return all(is_finished(_task(prepared, arm)) for arm in prepared.spaces)
+
+
 def _collect(prepared: Prepared, tasks: list[SweepTask]) -> None:
     """Write the tables of all sweeps so far."""
     found = collect_sweeps(tasks)

@@ -1,5 +1,6 @@
 """The stages in their order, and what runs of them: all, what is left, or more trials."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import yaml
@@ -12,10 +13,11 @@ from study.pipeline.export import export
 from study.pipeline.prepare import open_study, prepare
 from study.pipeline.prepared import Prepared
 from study.pipeline.progress import Progress
-from study.pipeline.search import search
+from study.pipeline.search import is_searched, search
 from study.pipeline.test import test, tested
 from study.record import StudyDirectory, write_yaml
 from study.settings import StudySettings
+from study.sweep.cluster import start_ray
 
 
 def run(settings: StudySettings, root: Path, progress: Progress) -> Prepared:
@@ -59,8 +61,11 @@ def findings(prepared: Prepared) -> None:
 
 
 def _all_stages(prepared: Prepared, progress: Progress) -> None:
-    search(prepared, progress)
-    confirm(prepared, progress)
+    # One Ray for both stages, and none where the search is over.
+    address = prepared.settings.resources.address
+    with nullcontext() if is_searched(prepared) else start_ray(address):
+        search(prepared, progress)
+        confirm(prepared, progress)
     if not tested(prepared):
         test(prepared, progress)
     export(prepared)
