@@ -42,7 +42,7 @@ class PhantomSettings(_Section):
     """The built-in cohort, used when `cohort.path` is not given."""
 
     kind: Literal["wmh", "pvs"] = "wmh"
-    scans: int = Field(default=108, ge=2)
+    scans: int = Field(default=120, ge=2)
     shape: Shape = (14, 14, 14)
     rater_noise: float = Field(default=0.0, ge=0)
 

@@ -44,6 +44,7 @@ def prepare(settings: StudySettings, root: Path, progress: Progress) -> Prepared
     settings = _with_phantom(settings, directory, progress)
     arrays = _arrays(settings, directory, progress)
     settings = _with_precision(settings, arrays)
+    _tell(settings, arrays, progress)
     prepared = _split(settings, directory, arrays)
     _ = prepared.spaces
     write_json(directory.provenance, provenance(settings.seed, arrays))
@@ -130,6 +131,22 @@ def _arrays(settings: StudySettings, directory: StudyDirectory, progress: Progre
         spec = spec.model_copy(update={"intensities": "unit"})
     with progress.stage("cohort", len(cohort.scans)) as update:
         return build_arrays(cohort, spec, directory.cohort, progress=lambda done, total: update(done))
+
+
+def _tell(settings: StudySettings, arrays: CohortArrays, progress: Progress) -> None:
+    """What a user should know before the search begins."""
+    lost_M = arrays.lesion_share_lost
+    if np.isfinite(lost_M).any():
+        worst = int(np.nanargmax(lost_M))
+        progress.note(
+            f"lesion voxels outside the crop: {np.nanmean(lost_M):.1%} on average, "
+            f"{lost_M[worst]:.1%} at most ({arrays.ids[worst]})"
+        )
+    if settings.validation.protocol == "paper":
+        progress.note(
+            f"warning: {settings.validation.scans} validation scans tell configurations apart poorly (an ICC "
+            "of 0.8 measured on 6 scans scatters by about 0.3); folds use every scan: validation.protocol=kfold"
+        )
 
 
 def _with_precision(settings: StudySettings, arrays: CohortArrays) -> StudySettings:

@@ -35,6 +35,10 @@ class Progress:
             with self._lines(name, total) as update:
                 yield update
 
+    def note(self, text: str) -> None:
+        """One line that stays."""
+        self._line(text)
+
     @contextmanager
     def _bar(self, name: str, total: int) -> Iterator[Update]:
         columns = (
