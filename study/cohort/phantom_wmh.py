@@ -1,7 +1,7 @@
 """One WMH phantom: a skull-stripped, FLAIR-like brain with bright lesions, made as arrays.
 
-The cortical rim is as bright as the lesions and varies in thickness, brightness and folding from
-scan to scan, and so do ventricles, gain, bias, blur and noise: counting bright voxels measures the
+The cortical rim is almost as bright as the lesions and varies in thickness, brightness and folding
+from scan to scan, and so do ventricles, gain, bias, blur and noise: counting bright voxels measures the
 rim. Local shape (a blob inside white matter against a shell beside the background) tells lesions.
 Intensities are in units of white matter, lengths in reference units (see `phantom_space`).
 """
