@@ -215,9 +215,8 @@ def inspect(
     from study.cohort.scans import read_cohort
 
     scans = read_cohort(cohort, layout, label=label)
-    typer.echo(summary(scans))
     slices_figure(scans, png)
-    typer.echo(f"slices: {png}")
+    typer.echo(f"{summary(scans)}\nslices: {png}")
 
 
 @app.command()

@@ -145,7 +145,7 @@ def _tell(settings: StudySettings, arrays: CohortArrays, progress: Progress) -> 
     if settings.validation.protocol == "paper":
         progress.note(
             f"warning: {settings.validation.scans} validation scans tell configurations apart poorly (an ICC "
-            "of 0.8 measured on 6 scans scatters by about 0.3); folds use every scan: validation.protocol=kfold"
+            "of 0.8 measured on 6 scans scatters by about 0.3); folds use every scan: protocol: kfold"
         )
 
 
