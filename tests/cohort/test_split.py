@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from study.badinput import BadInput
@@ -39,11 +39,17 @@ def test_split_is_exact_and_complete(cohort, share: float, stratify: bool, seed:
 @given(cohort=scans(grouped=True), stratify=st.booleans(), seed=seeds)
 def test_groups_stay_on_one_side(cohort, stratify: bool, seed: int) -> None:
     ids, _, _, groups = cohort
+    assume(len(set(groups)) > 1)
     split = split_test(*cohort, test=len(ids) - 1, stratify=stratify, seed=seed)
     group_of = dict(zip(ids, groups, strict=True))
     assert not {group_of[i] for i in split.test} & {group_of[i] for i in split.development}
     assert split.development
     assert split.test
+
+
+def test_one_person_s_scans_alone_cannot_be_split() -> None:
+    with pytest.raises(BadInput, match="no group of scans is small enough"):
+        split_test(["a", "b"], np.ones(2), ["", ""], ["one", "one"], test=1, stratify=False, seed=0)
 
 
 def test_every_scan_is_as_likely_to_be_a_test_scan() -> None:
