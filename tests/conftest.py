@@ -1,0 +1,6 @@
+"""Timing goes into benchmarks, never into tests: no deadline for an example."""
+
+from hypothesis import settings
+
+settings.register_profile("setsum", deadline=None)
+settings.load_profile("setsum")
