@@ -4,7 +4,6 @@
 and nowhere else; what is in them comes from one function a table and one a figure.
 """
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +17,13 @@ from analysis.curves import validation_curves
 from analysis.optimism import optimism_figure, optimism_table
 from analysis.records import Records, read_records
 from analysis.scatter import predicted_against_true
+from analysis.script import run_script
 from analysis.selection import best_trial, is_mae
 from analysis.style import saved
 from analysis.summary import summarise, verdict_text
 from analysis.tested import agreement_table, external_cohorts, standing_predictions
 from analysis.tradeoff import tradeoff_figure, tradeoff_table
 from analysis.words import in_order, opened, opening_note
-from study.badinput import BadInput
 from study.record import StudyDirectory, atomic, write_text
 
 
@@ -165,19 +164,5 @@ def _slug(name: str) -> str:
     return "".join(letter if letter.isalnum() else "-" for letter in name.lower())
 
 
-def main(arguments: list[str]) -> int:
-    """Write the findings of the study directory named; 2 and one line for bad input."""
-    if len(arguments) != 1:
-        print("usage: python -m analysis.findings STUDY_DIR", file=sys.stderr)
-        return 2
-    try:
-        for path in write_findings(Path(arguments[0])):
-            print(path)
-    except BadInput as problem:
-        print(problem, file=sys.stderr)
-        return 2
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_script("analysis.findings", write_findings)

@@ -4,7 +4,6 @@
 """
 
 import json
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -14,13 +13,13 @@ from analysis import page
 from analysis.findings import drawings, tables
 from analysis.inference import UNDERCOVERAGE
 from analysis.records import Records, read_records
+from analysis.script import run_script
 from analysis.selection import is_mae
 from analysis.summary import readable
 from analysis.tested import external_cohorts, stale_arms
 from analysis.tradeoff import unranked
 from analysis.verdict import verdict_sentences
 from analysis.words import NOTHING, fixed, interval, number, opening_note, p_value, signed
-from study.badinput import BadInput
 from study.record import StudyDirectory, write_text
 
 
@@ -196,18 +195,5 @@ def _provenance(records: Records) -> str:
     )
 
 
-def main(arguments: list[str]) -> int:
-    """Write the report of the study directory named; 2 and one line for bad input."""
-    if len(arguments) != 1:
-        print("usage: python -m analysis.report STUDY_DIR", file=sys.stderr)
-        return 2
-    try:
-        print(write_report(Path(arguments[0])))
-    except BadInput as problem:
-        print(problem, file=sys.stderr)
-        return 2
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_script("analysis.report", lambda root: [write_report(root)])

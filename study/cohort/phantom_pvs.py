@@ -14,11 +14,10 @@ from study.cohort.phantom_space import (
     Floats,
     Shape,
     acquire,
-    as_shape,
     detail,
     distance,
-    grid,
     points_in,
+    setting,
     smooth_field,
     soft,
 )
@@ -53,10 +52,7 @@ def pvs_scan(
         image_DHW (background exactly 0, brain above 0), region_mask_DHW (0 or 1) and the number of
         vessels.
     """
-    shape = as_shape(shape)
-    site = int(generator.integers(len(SITES))) if site is None else site
-    grid_3DHW = grid(shape)
-    centre = generator.uniform(-0.5, 0.5, 3)
+    shape, site, grid_3DHW, centre = setting(shape, generator, site)
     brain_DHW = distance(grid_3DHW, centre, _BRAIN_RADII + generator.uniform(-0.2, 0.2, 3)) <= 1
     region_DHW = distance(grid_3DHW, centre, _REGION_RADII + generator.uniform(-0.2, 0.2, 3))
     tissue_DHW = 1 + generator.uniform(*_GREY) * soft(1 - region_DHW, 0.4)

@@ -41,6 +41,22 @@ def as_shape(shape: int | Shape) -> Shape:
     return (shape, shape, shape) if isinstance(shape, int) else shape
 
 
+class Setting(NamedTuple):
+    """Where a scan is drawn: its grid, its site, and where its middle lies."""
+
+    shape: Shape
+    site: int
+    grid_3DHW: Floats
+    centre: NDArray[np.float64]
+
+
+def setting(shape: int | Shape, generator: np.random.Generator, site: int | None) -> Setting:
+    """The setting of one scan; its site (an index into `SITES`) is drawn when None."""
+    shape = as_shape(shape)
+    site = int(generator.integers(len(SITES))) if site is None else site
+    return Setting(shape, site, grid(shape), generator.uniform(-0.5, 0.5, 3))
+
+
 def grid(shape: Shape) -> Floats:
     """Coordinates (3, D, H, W) of voxel centres in reference units, 0 at the middle."""
     axes = [(np.arange(side) - (side - 1) / 2) * SPAN / side for side in shape]

@@ -6,6 +6,8 @@ rim. Local shape (a blob inside white matter against a shell beside the backgrou
 Intensities are in units of white matter, lengths in reference units (see `phantom_space`).
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,8 +20,8 @@ from study.cohort.phantom_space import (
     as_shape,
     detail,
     distance,
-    grid,
     points_in,
+    setting,
     smooth_field,
     soft,
 )
@@ -50,18 +52,16 @@ def wmh_scan(
         image_DHW (background exactly 0, brain above 0), mask_DHW (1: lesion, whose voxels are the label;
         2: other pathology; else 0) and the site.
     """
-    shape = as_shape(shape)
-    site = int(generator.integers(len(SITES))) if site is None else site
-    grid_3DHW, small = grid(shape), detail(shape)
-    centre = generator.uniform(-0.5, 0.5, 3)
+    shape, site, grid_3DHW, centre = setting(shape, generator, site)
     radii = _RADII + generator.uniform(-0.25, 0.25, 3)
     outline_DHW = distance(grid_3DHW, centre, radii)
     brain_DHW = outline_DHW <= 1
     tissue_DHW = 1 + _rim(radii.mean() * (1 - outline_DHW), generator)
     _darken_ventricles(tissue_DHW, grid_3DHW, centre, generator)
-    mask_DHW = np.zeros(shape, dtype=np.uint8)
-    _add_other(tissue_DHW, mask_DHW, grid_3DHW, centre, radii - 1 - 1.6 / small, small, generator)
-    _add_lesions(tissue_DHW, mask_DHW, grid_3DHW, centre, radii - 1 - 1.6 / small, small, generator)
+    mask_DHW, small = np.zeros(shape, dtype=np.uint8), detail(shape)
+    matter = _Matter(tissue_DHW, mask_DHW, grid_3DHW, centre, radii - 1 - 1.6 / small, small)
+    _add_other(matter, generator)
+    _add_lesions(matter, generator)
     mask_DHW[~brain_DHW] = 0
     return acquire(tissue_DHW, brain_DHW, SITES[site], generator), mask_DHW, site
 
@@ -91,43 +91,45 @@ def _darken_ventricles(
         _blend(tissue_DHW, soft(inside_DHW, 0.6), _DARK)
 
 
-def _add_other(
-    tissue_DHW: Floats,
-    mask_DHW: NDArray[np.uint8],
-    grid_3DHW: Floats,
-    centre: NDArray[np.float64],
-    reach: NDArray[np.float64],
-    small: float,
-    generator: np.random.Generator,
-) -> None:
+class _Matter(NamedTuple):
+    """The white matter that blobs are put into."""
+
+    tissue_DHW: Floats
+    mask_DHW: NDArray[np.uint8]
+    grid_3DHW: Floats
+    centre: NDArray[np.float64]
+    reach: NDArray[np.float64]
+    """Radii of the ellipsoid that holds the blobs' centres."""
+    small: float
+    """How much smaller than in a scan of 16 voxels blobs are."""
+
+    def outline(self, point: NDArray[np.float64], radii: NDArray[np.float64]) -> tuple[Floats, Floats]:
+        """Of a blob: distance from its centre, 1 on its surface, and its share of every voxel."""
+        outline_DHW = distance(self.grid_3DHW, point, radii)
+        return outline_DHW, soft(radii.mean() * (1 - outline_DHW), 0.7 / self.small)
+
+
+def _add_other(matter: _Matter, generator: np.random.Generator) -> None:
     """In three scans of ten an old infarct, dark like fluid: in the mask, but not in the label."""
     count = int(generator.random() < 0.3)
-    for point in points_in(count, centre, reach, generator, hollow=0.3):
-        radii = generator.uniform(*_OTHER_RADIUS, 3) / small
-        outline_DHW = distance(grid_3DHW, point, radii)
-        _blend(tissue_DHW, soft(radii.mean() * (1 - outline_DHW), 0.7 / small), _DARK)
-        mask_DHW[outline_DHW <= 1] = OTHER
+    for point in points_in(count, matter.centre, matter.reach, generator, hollow=0.3):
+        radii = generator.uniform(*_OTHER_RADIUS, 3) / matter.small
+        outline_DHW, share_DHW = matter.outline(point, radii)
+        _blend(matter.tissue_DHW, share_DHW, _DARK)
+        matter.mask_DHW[outline_DHW <= 1] = OTHER
 
 
-def _add_lesions(
-    tissue_DHW: Floats,
-    mask_DHW: NDArray[np.uint8],
-    grid_3DHW: Floats,
-    centre: NDArray[np.float64],
-    reach: NDArray[np.float64],
-    small: float,
-    generator: np.random.Generator,
-) -> None:
+def _add_lesions(matter: _Matter, generator: np.random.Generator) -> None:
     """Bright blobs in white matter, their number uniform from none to the most."""
-    count = int(generator.integers(0, round(_MOST_LESIONS * small) + 1))
-    for point in points_in(count, centre, reach, generator, hollow=0.15):
-        radii = generator.uniform(*_LESION_RADIUS) * generator.uniform(0.9, 1.1, 3) / small
+    count = int(generator.integers(0, round(_MOST_LESIONS * matter.small) + 1))
+    for point in points_in(count, matter.centre, matter.reach, generator, hollow=0.15):
+        radii = generator.uniform(*_LESION_RADIUS) * generator.uniform(0.9, 1.1, 3) / matter.small
         bright = 1 + generator.uniform(*_LESION_CONTRAST)
-        outline_DHW = distance(grid_3DHW, point, radii)
-        blended_DHW = tissue_DHW.copy()
-        _blend(blended_DHW, soft(radii.mean() * (1 - outline_DHW), 0.7 / small), bright)
-        np.maximum(tissue_DHW, blended_DHW, out=tissue_DHW)
-        mask_DHW[outline_DHW <= 1] = LESION
+        outline_DHW, share_DHW = matter.outline(point, radii)
+        blended_DHW = matter.tissue_DHW.copy()
+        _blend(blended_DHW, share_DHW, bright)
+        np.maximum(matter.tissue_DHW, blended_DHW, out=matter.tissue_DHW)
+        matter.mask_DHW[outline_DHW <= 1] = LESION
 
 
 def _blend(tissue_DHW: Floats, share_DHW: Floats, intensity: float) -> None:

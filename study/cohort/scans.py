@@ -63,7 +63,6 @@ def read_cohort(
         )
     cohort = LAYOUTS[name].read(root, label=label, label_column=label_column, suffix=suffix)
     _check_ids(cohort)
-    _check_images(cohort)
     return cohort
 
 
@@ -92,17 +91,3 @@ def _check_ids(cohort: Cohort) -> None:
                 f"the id {scan.id!r} occurs twice", where=str(cohort.root), fix="Give each scan its own"
             )
         seen.add(scan.id)
-
-
-def _check_images(cohort: Cohort) -> None:
-    """No image is listed twice, unless with another region mask (left and right, say)."""
-    seen: dict[tuple[Path, Path | None], str] = {}
-    for scan in cohort.scans:
-        key = scan.image.resolve(), scan.mask and scan.mask.resolve()
-        if key in seen:
-            raise BadInput(
-                f"scans {seen[key]!r} and {scan.id!r} are the same file {scan.image}",
-                where=str(cohort.root),
-                fix="Keep one of them: a scan on both sides of a split would leak",
-            )
-        seen[key] = scan.id

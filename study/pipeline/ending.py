@@ -5,7 +5,8 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis.records import read_records
-from analysis.summary import readable, summary_table
+from analysis.summary import readable, summarise
+from analysis.tested import agreement_table
 from analysis.words import opening_note
 from study.record import StudyDirectory
 
@@ -20,7 +21,8 @@ def print_ending(directory: StudyDirectory, console: Console) -> None:
     Raises:
         BadInput: The study has no trials yet.
     """
-    rows = readable(summary_table(directory.root))
+    records = read_records(directory.root)
+    rows = readable(summarise(records, agreement_table(records)))
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in rows.columns.drop(SIMPLEST):
         table.add_column(column, overflow="fold")
@@ -32,7 +34,6 @@ def print_ending(directory: StudyDirectory, console: Console) -> None:
         for arm, simplest in zip(rows["arm"], rows[SIMPLEST], strict=True)
         if simplest[0] == "#"
     ]
-    records = read_records(directory.root)
     if directory.test_log.exists():
         lines.append(opening_note(records.openings))
     for name, path in (("report", directory.report), ("exports", directory.export)):

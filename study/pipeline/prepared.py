@@ -41,11 +41,6 @@ class Prepared:
     test: NDArray[np.int64]
 
     @cached_property
-    def training(self) -> dict[str, Any]:
-        """Configuration fields fixed for every arm."""
-        return fixed_training(self.settings)
-
-    @cached_property
     def spaces(self) -> dict[str, Space]:
         """The arms' search spaces, checked against the size of the training folds."""
         spaces = read_spaces(self.settings)

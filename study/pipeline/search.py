@@ -40,7 +40,7 @@ def _collect(prepared: Prepared, tasks: list[SweepTask]) -> None:
 
 
 def _run(task: SweepTask, progress: Progress) -> None:
-    config = task.resolved().constants
+    config = task.space.constants
     reports = task.trials * int(config.get("reports", TrialConfig.model_fields["reports"].default))
     with progress.stage(f"sweep {task.arm}", reports) as update:
 
@@ -57,9 +57,7 @@ def _run(task: SweepTask, progress: Progress) -> None:
 def _task(prepared: Prepared, arm: str) -> SweepTask:
     settings, directory = prepared.settings, prepared.directory
     return SweepTask(
-        arm=arm,
         space=prepared.spaces[arm],
-        training=prepared.training,
         trials=settings.budget.trials,
         hours=settings.budget.hours,
         arrays=prepared.arrays.directory,

@@ -77,7 +77,7 @@ class _Arm:
     """One arm's stored search."""
 
     def __init__(self, task: SweepTask) -> None:
-        self.task, self.space = task, task.resolved()
+        self.task, self.space = task, task.space
         assignment, cohort = task.assignment(), open_arrays(task.arrays)
         self.training_scans = assignment.training_scans
         self.labels_M = assignment.labels_M

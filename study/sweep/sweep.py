@@ -42,14 +42,14 @@ def run_sweep(task: SweepTask, *, progress: Progress) -> None:
         BadInput: The space, the stored search, the cohort or the resources do not fit, or every
             trial failed.
     """
-    space = task.resolved()
+    task.check()
     with _alone(task.directory), ExitStack() as stack:
-        study = _open(task, space)
-        if _spent(task, space, study):
+        study = _open(task)
+        if _spent(task, study):
             return
         if not ray.is_initialized():
             stack.enter_context(start_ray())
-        _fit(task, space, study, progress)
+        _fit(task, study, progress)
     _check_any_ended_well(task, study)
 
 
@@ -59,13 +59,13 @@ def is_finished(task: SweepTask) -> bool:
     Raises:
         BadInput: As `run_sweep`, before any trial.
     """
-    space = task.resolved()
-    return _spent(task, space, _open(task, space))
+    task.check()
+    return _spent(task, _open(task))
 
 
-def _open(task: SweepTask, space: Space) -> optuna.Study:
+def _open(task: SweepTask) -> optuna.Study:
     return open_study(
-        space,
+        task.space,
         open_storage(task.storage),
         sampler=task.sampler,
         seed=task.seed,
@@ -73,50 +73,50 @@ def _open(task: SweepTask, space: Space) -> optuna.Study:
     )
 
 
-def _wanted(task: SweepTask, space: Space) -> int:
+def _wanted(task: SweepTask) -> int:
     # Without anything to search, all trials would be the same one.
-    return task.trials if space.searched else 1
+    return task.trials if task.space.searched else 1
 
 
-def _timed(task: SweepTask, space: Space) -> bool:
-    return task.hours is not None and bool(space.searched)
+def _timed(task: SweepTask) -> bool:
+    return task.hours is not None and bool(task.space.searched)
 
 
 def _seconds_left(task: SweepTask) -> float:
     return (task.hours or 0.0) * 3600 - seconds_used(task.directory)
 
 
-def _spent(task: SweepTask, space: Space, study: optuna.Study) -> bool:
-    if _timed(task, space):
+def _spent(task: SweepTask, study: optuna.Study) -> bool:
+    if _timed(task):
         return _seconds_left(task) <= 0
-    return len(ended(study)) >= _wanted(task, space)
+    return len(ended(study)) >= _wanted(task)
 
 
-def _fit(task: SweepTask, space: Space, study: optuna.Study, progress: Progress) -> None:
+def _fit(task: SweepTask, study: optuna.Study, progress: Progress) -> None:
     room = places(task.cpus_per_trial, task.gpus_per_trial)
     run = _next_run(task.directory)
     task.assignment().write(run / "assignment.json")
-    scheduler, pruned = _scheduler(task, space, study)
+    scheduler, pruned = _scheduler(task, study)
     searcher = StudySearch(
-        space,
+        task.space,
         study,
         describe=lambda number, config: _ray_config(run, number, config),
         pruned=pruned,
         attributes={"arm": task.arm, "run": run.name, **task.assignment().identity()},
     )
-    reports = _largest(space, "reports")
+    reports = _largest(task.space, "reports")
     recorder = Recorder(
         run,
         task.arm,
         progress=progress,
         counts=_counts(study),
         reports=reports,
-        trials=0 if _timed(task, space) else _wanted(task, space),
+        trials=0 if _timed(task) else _wanted(task),
         pruned=pruned,
     )
     tuner = tune.Tuner(
         tune.with_resources(SetSumTrial, {"cpu": task.cpus_per_trial, "gpu": task.gpus_per_trial}),
-        tune_config=_tune_config(task, space, study, searcher, scheduler, room),
+        tune_config=_tune_config(task, study, searcher, scheduler, room),
         run_config=_run_config(run, recorder, reports),
     )
     with _quiet():
@@ -125,17 +125,16 @@ def _fit(task: SweepTask, space: Space, study: optuna.Study, progress: Progress)
 
 def _tune_config(
     task: SweepTask,
-    space: Space,
     study: optuna.Study,
     searcher: StudySearch,
     scheduler: FIFOScheduler,
     room: int,
 ) -> tune.TuneConfig:
-    timed = _timed(task, space)
+    timed = _timed(task)
     return tune.TuneConfig(
         search_alg=searcher,
         scheduler=scheduler,
-        num_samples=-1 if timed else _wanted(task, space) - len(ended(study)),
+        num_samples=-1 if timed else _wanted(task) - len(ended(study)),
         time_budget_s=_seconds_left(task) if timed else None,
         max_concurrent_trials=room,
         reuse_actors=True,
@@ -165,16 +164,16 @@ def _ray_config(run: Path, number: int, config: TrialConfig) -> dict[str, object
     }
 
 
-def _scheduler(task: SweepTask, space: Space, study: optuna.Study) -> tuple[FIFOScheduler, set[str]]:
+def _scheduler(task: SweepTask, study: optuna.Study) -> tuple[FIFOScheduler, set[str]]:
     """The scheduler, and the set in which it keeps the Ray ids of those it stopped."""
-    scheduler = make_scheduler(task.scheduler, _largest(space, "presentations"))
+    scheduler = make_scheduler(task.scheduler, _largest(task.space, "presentations"))
     if not isinstance(scheduler, AshaWithinSetSize):
         return scheduler, set()
     earlier = read_results(task.directory)
     for trial in study.get_trials(deepcopy=False):
         rows = [row for row in earlier.get(trial.number, []) if row.get("oof")]
         if rows:
-            scheduler.recall(space.resolve(trial.params).n, trial.number, rows)
+            scheduler.recall(task.space.resolve(trial.params).n, trial.number, rows)
     return scheduler, scheduler.stopped
 
 

@@ -1,6 +1,5 @@
 """What the search of one arm is asked to do."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +10,7 @@ from study.badinput import BadInput
 from study.cohort.arrays import open_arrays
 from study.cohort.split import Fold
 from study.sweep.assignment import Assignment
-from study.sweep.domains import Scalar
-from study.sweep.spaces import Space, check_space, with_training
+from study.sweep.spaces import Space, check_space
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -20,9 +18,7 @@ class SweepTask:
     """An arm to search.
 
     Args:
-        arm: Its name, as in `space`.
-        space: Its search space as read.
-        training: Fields held fixed in every arm of the study.
+        space: Its search space, the study's own fields fixed in it.
         trials: To end with, the arm's named points included.
         hours: Wall-clock hours to search instead of `trials`, or None.
         arrays: Directory of the preprocessed cohort.
@@ -38,9 +34,7 @@ class SweepTask:
         threads: CPU threads a trial computes with.
     """
 
-    arm: str
     space: Space
-    training: Mapping[str, Scalar]
     trials: int
     hours: float | None
     arrays: Path
@@ -55,14 +49,19 @@ class SweepTask:
     gpus_per_trial: float
     threads: int
 
-    def resolved(self) -> Space:
-        """The space with the study's own fields, checked against the folds.
+    @property
+    def arm(self) -> str:
+        """Its name."""
+        return self.space.arm
+
+    def check(self) -> None:
+        """See that space, folds and trials fit together.
 
         Raises:
-            BadInput: They do not fit together, or the trials do not suffice for the named points
-                and one sampled configuration.
+            BadInput: They do not, or the trials do not suffice for the named points and one sampled
+                configuration.
         """
-        space = with_training(self.space, self.training)
+        space = self.space
         check_space(space, self.assignment().training_scans)
         least = len(space.points) + 1 if space.searched else 1
         if self.hours is None and self.trials < least:
@@ -72,7 +71,6 @@ class SweepTask:
                 where="trials",
                 fix="Give every arm more",
             )
-        return space
 
     def assignment(self) -> Assignment:
         """What its workers have to know.

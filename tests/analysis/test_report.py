@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import write_study
+from studies import write_study
 
 from analysis.records import read_records
-from analysis.report import main, write_report
+from analysis.report import write_report
 from analysis.verdict import verdict_sentences
 from study.record import StudyDirectory, write_frame
 
@@ -114,9 +114,3 @@ def test_the_verdict_follows_the_test_and_unfinished_arms_are_named(finished: Pa
     answer, *limits = [text for text, _ in verdict_sentences(read_records(finished), compared(difference, p))]
     assert words in answer
     assert any("set_sum was still improving" in text for text in limits)
-
-
-def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    assert main([str(tmp_path)]) == 2
-    assert main([]) == 2
-    assert len(capsys.readouterr().err.splitlines()) == 2

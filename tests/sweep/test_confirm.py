@@ -16,7 +16,7 @@ from study.sweep.confirmed import COLUMNS, collect_confirm
 
 
 def jobs_of(root, **changes):
-    space = tiny.make_task(root).resolved()
+    space = tiny.make_task(root).space
     config = space.resolve(space.points["default"])
     fields = {"arm": "base", "trial": 1, "config": config, "length": 20, "view_seed": 3}
     return [

@@ -79,7 +79,7 @@ def test_after_a_kill_nothing_is_lost_repeated_or_changed(tmp_path, monkeypatch)
     # And they end bit for bit where an uninterrupted training ends.
     monkeypatch.setattr("ray.tune.trainable.trainable.DEFAULT_STORAGE_PATH", str(tmp_path / "results"))
     number = next(number for number in resumed if second[number][0]["report"] > 1)
-    config = task.resolved().resolve(params(task, number))
+    config = task.space.resolve(params(task, number))
     (tmp_path / "alone").mkdir()
     alone = SetSumTrial(
         {

@@ -29,7 +29,7 @@ def enqueued(task, *points):
     """Put configurations behind the named points of a search that has not begun."""
     identity = task.assignment().identity()
     storage = open_storage(task.storage)
-    study = open_study(task.resolved(), storage, sampler=task.sampler, seed=task.seed, identity=identity)
+    study = open_study(task.space, storage, sampler=task.sampler, seed=task.seed, identity=identity)
     for point in points:
         study.enqueue_trial(point)
 
@@ -191,7 +191,7 @@ def test_what_was_never_searched_collects_to_empty_tables(tmp_path):
     assert (len(found.trials), len(found.curves), len(found.oof)) == (0, 0, 0)
     assert not task.storage.exists()
     study = open_study(
-        task.resolved(),
+        task.space,
         open_storage(task.storage),
         sampler="tpe",
         seed=3,

@@ -29,7 +29,7 @@ def ray_config(tmp_path, monkeypatch):
     sweep = task.directory
     sweep.mkdir(parents=True)
     task.assignment().write(sweep / "assignment.json")
-    space = task.resolved()
+    space = task.space
 
     def make(number, **fields):
         config = space.resolve(space.points["default"]).model_copy(update=fields)

@@ -8,7 +8,7 @@ import numpy as np
 
 from study.cohort.split import Fold, make_folds
 from study.sweep.cluster import start_ray
-from study.sweep.spaces import built_in_arms, read_space
+from study.sweep.spaces import built_in_arms, read_space, with_training
 from study.sweep.sweep import run_sweep
 from study.sweep.task import SweepTask
 
@@ -60,11 +60,10 @@ def make_task(study: Path, arm: str = "base", **changes) -> SweepTask:
     arrays = study / "cohort"
     if not arrays.exists():
         write_cohort(arrays)
+    training = changes.pop("training", TRAINING)
     space = changes.pop("space", None) or read_space(built_in_arms()[arm])
     fields = {
-        "arm": arm,
-        "space": space,
-        "training": TRAINING,
+        "space": with_training(space, training),
         "trials": 3,
         "hours": None,
         "arrays": arrays,
