@@ -1,10 +1,12 @@
 """The export stage: each arm's winning configuration, its confirmed models' weights, and a card."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from torch import nn
 
 from study.agreement import icc, mse
 from study.pipeline.confirm import winners
@@ -33,7 +35,7 @@ def export(prepared: Prepared) -> list[Path]:
             for seed in rows["seed"]
             for network in load_networks(model_path(prepared, arm, trial, int(seed)), recipe.config)
         ]
-        card = _card(prepared, arm, trial, rows, len(networks))
+        card = _card(prepared, arm, trial, rows) | _sizes(networks)
         save_networks(folder / "model.safetensors", networks)
         write_yaml(folder / "config.yaml", recipe.model_dump(mode="json"))
         write_json(folder / "card.json", card)
@@ -59,15 +61,18 @@ def _recipe(prepared: Prepared, rows: pd.DataFrame) -> Recipe:
     )
 
 
-def _card(prepared: Prepared, arm: str, trial: int, rows: pd.DataFrame, networks: int) -> dict[str, Any]:
+def _sizes(networks: Sequence[nn.Module]) -> dict[str, int]:
+    parameters = sum(parameter.numel() for parameter in networks[0].parameters())
+    return {"networks": len(networks), "parameters_a_network": parameters}
+
+
+def _card(prepared: Prepared, arm: str, trial: int, rows: pd.DataFrame) -> dict[str, Any]:
     """What these very models scored, and where they come from."""
     return {
         "format": FORMAT,
         "arm": arm,
         "trial": trial,
         "unit": prepared.arrays.unit,
-        "networks": networks,
-        "parameters_a_network": 196_418,
         "trained_on": {"development_scans": len(prepared.development), "seeds": len(rows)},
         "confirmed": {
             "what": "pooled out-of-fold predictions, a row a seed; chosen on the same scans",
@@ -105,8 +110,8 @@ def _card_text(card: dict[str, Any]) -> str:
     scores = ", ".join(f"{value:.4g}" for value in confirmed["mse"])
     agreement = ", ".join(f"{value:.3f}" for value in confirmed["icc"])
     test_line = (
-        f"{tested['mse']:.4g} and ICC(A,1) {tested['icc_A1']:.3f} on {tested['scans']} scans "
-        f"(test set opened {tested['times_opened']} time(s))"
+        f"MSE {tested['mse']:.4g}, ICC(A,1) {tested['icc_A1']:.3f} on {tested['scans']} scans; "
+        f"times the test set has been opened: {tested['times_opened']}"
         if tested
         else "not tested"
     )
@@ -116,11 +121,11 @@ def _card_text(card: dict[str, Any]) -> str:
 | what | value |
 |---|---|
 | arm, trial | {card["arm"]}, {card["trial"]} |
-| trained on | {trained["development_scans"]} development scans, {trained["seeds"]} seed(s) |
+| trained on | {trained["development_scans"]} development scans; seeds: {trained["seeds"]} |
 | confirmed MSE (a value a seed) | {scores} |
 | confirmed ICC(A,1) | {agreement} |
 | verdict of the trainings | {", ".join(confirmed["verdict"])} |
-| test MSE of the mean prediction | {test_line} |
+| the networks' mean prediction on test scans | {test_line} |
 | cohort fingerprint | `{card["provenance"]["fingerprint"][:16]}` |
 | code | `{revision}` |
 
