@@ -83,6 +83,8 @@ class SearchSettings(_Section):
     scheduler: Literal["fifo", "asha"] = "fifo"
     storage: str | None = None
     """Database URL of the search; a journal file in the study directory when not given."""
+    failures: float = Field(default=0.5, ge=0, le=1)
+    """Share of an arm's trials that may fail before its search is stopped."""
 
 
 class ConfirmSettings(_Section):
@@ -98,6 +100,8 @@ class ResourceSettings(_Section):
     address: str | None = None
     cpus_per_trial: float = Field(default=1, gt=0)
     gpus_per_trial: float = Field(default=0, ge=0)
+    patience_minutes: float = Field(default=120, gt=0)
+    """A trial that reports nothing for so long counts as hung: ended, tried once more, then given up."""
 
 
 class StudySettings(_Section):

@@ -10,7 +10,8 @@ from study.pipeline.progress import Progress
 from study.record import read_frame, write_frame
 from study.regression.config import TrialConfig
 from study.sweep.cluster import start_ray
-from study.sweep.confirm import RESULT, ConfirmJob, run_jobs
+from study.sweep.confirm import run_jobs
+from study.sweep.confirm_job import RESULT, ConfirmJob
 from study.sweep.confirmed import collect_confirm
 
 
@@ -33,6 +34,7 @@ def confirm(prepared: Prepared, progress: Progress) -> None:
             cpus_per_trial=resources.cpus_per_trial,
             gpus_per_trial=resources.gpus_per_trial,
             threads=max(1, int(resources.cpus_per_trial)),
+            patience=60 * resources.patience_minutes,
             progress=lambda state: update(state["done"]),
         )
     confirmed, oof = collect_confirm([job.directory for job in jobs])

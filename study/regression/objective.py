@@ -106,14 +106,19 @@ def backward_slots(
         try:
             total = _accumulate(model, fetch, labels_SN, computed_SN, loss, chunk, slot_seeds)
             break
-        except torch.OutOfMemoryError:
-            if chunk == 1 or execution == "replicated":
+        except (MemoryError, RuntimeError) as error:
+            if chunk == 1 or execution == "replicated" or not is_out_of_memory(error):
                 raise
             chunk //= 2
     for parameter, earlier in zip(parameters, before, strict=True):
         if earlier is not None:
             parameter.grad = earlier if parameter.grad is None else earlier.add_(parameter.grad)
     return total
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a device had no memory left; torch says so of the CPU in words only."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _accumulate(

@@ -8,7 +8,7 @@ import pandas as pd
 
 from study.record import read_frame, read_json
 from study.regression.config import TrialConfig
-from study.sweep.confirm import OOF, RESULT
+from study.sweep.confirm_job import OOF, RESULT
 from study.sweep.rows import oof_frame
 
 COLUMNS = (

@@ -12,16 +12,22 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray import tune
 from ray.tune.experiment import Trial
+from ray.tune.result import SHOULD_CHECKPOINT
 
-from study.record import read_lines
+from study.record import read_lines, write_text
+from study.sweep.stopping import Stopping
 
 RESULTS = "results.jsonl"
 KEPT = (
     *("trial", "status", "reason", "report", "presentations", "steps", "train_loss", "mse", "mae", "icc"),
     *("shift", "blank_response", "score", "smoothed", "seconds", "peak_memory_mb", "host", "oof"),
 )
+
+TRACES = "errors"
+"""Folder of an arm with a text file for each trial that failed."""
 
 Progress = Callable[[Mapping[str, object]], None]
 
@@ -38,6 +44,8 @@ class Recorder(tune.Callback):
         reports: Reports of a whole trial.
         trials: Trials of the arm in all; 0 when hours decide.
         pruned: Ray ids of the trials that the scheduler stopped early.
+        stopping: Told of failures, and of trials that are saved before the sweep ends.
+        patience: Seconds without a report after which a trial's process counts as hung and is ended.
     """
 
     def __init__(
@@ -50,26 +58,62 @@ class Recorder(tune.Callback):
         reports: int,
         trials: int,
         pruned: Collection[str],
+        stopping: Stopping,
+        patience: float,
     ) -> None:
         self.path, self.arm, self.progress, self.pruned = run / RESULTS, arm, progress, pruned
         self.counts, self.reports_each, self.trials = dict(counts), reports, trials
+        self.stopping, self.patience = stopping, patience
+        self.stopping.failed = self.counts["failed"]
         self.running: dict[str, int] = {}
+        self.heard: dict[str, float] = {}
         self.start = time.monotonic()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Ray stores its callbacks; a progress display does not go into a file, and nothing reads it back."""
-        return {name: value for name, value in vars(self).items() if name != "progress"}
+        """Ray stores its callbacks with the experiment; nothing reads them back."""
+        return {}
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:
         self.running[trial.trial_id] = 0
+        self.heard[trial.trial_id] = time.monotonic()
+        self.stopping.unsaved.add(trial.trial_id)
         self._tell()
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: object
     ) -> None:
         self._write({name: result[name] for name in KEPT})
+        if result["trace"]:
+            self._keep_trace(trial, result["trace"])
         self.running[trial.trial_id] = result["report"]
+        self.heard[trial.trial_id] = time.monotonic()
+        if self.stopping.asked.is_set():
+            result[SHOULD_CHECKPOINT] = True
         self._tell()
+
+    def on_checkpoint(
+        self,
+        iteration: int,
+        trials: list[Trial],
+        trial: Trial,
+        checkpoint: tune.Checkpoint,
+        **info: object,
+    ) -> None:
+        if self.stopping.asked.is_set():
+            self.stopping.unsaved.discard(trial.trial_id)
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: object) -> None:
+        """End the process of a trial that has not been heard of for too long: Ray starts it once more."""
+        now = time.monotonic()
+        for trial in trials:
+            since = self.heard.get(trial.trial_id)
+            actor = trial.temporary_state.ray_actor
+            if since is not None and actor is not None and now - since > self.patience:
+                self.heard[trial.trial_id] = now
+                ray.kill(actor)
+
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:
+        self.heard.pop(trial.trial_id, None)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:
         status = trial.last_result.get("status", "running")
@@ -83,15 +127,21 @@ class Recorder(tune.Callback):
         forget_states(self.path.parent.parent, trial.config["trial"])
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:
-        self._write({"trial": trial.config["trial"], "status": "failed", "reason": _reason(trial)})
+        trace = _trace(trial)
+        reason = next((line.strip() for line in reversed(trace.splitlines()) if line.strip()), "unknown")
+        self._write({"trial": trial.config["trial"], "status": "failed", "reason": reason})
+        self._keep_trace(trial, trace)
         self._ended(trial, "failed")
 
     def on_experiment_end(self, trials: list[Trial], **info: object) -> None:
         self._write({})
 
     def _ended(self, trial: Trial, how: str) -> None:
-        self.running.pop(trial.trial_id, None)
+        for kept in (self.running, self.heard):
+            kept.pop(trial.trial_id, None)
+        self.stopping.unsaved.discard(trial.trial_id)
         self.counts[how] += 1
+        self.stopping.failed = self.counts["failed"]
         self._tell()
 
     def _write(self, row: dict[str, Any]) -> None:
@@ -100,6 +150,9 @@ class Recorder(tune.Callback):
             stream.write(line.encode() + b"\n")
             stream.flush()
             os.fsync(stream.fileno())
+
+    def _keep_trace(self, trial: Trial, trace: str) -> None:
+        write_text(self.path.parent.parent / TRACES / f"trial-{trial.config['trial']:05d}.txt", trace)
 
     def _tell(self) -> None:
         ended = self.counts["done"] + self.counts["failed"] + self.counts["pruned"]
@@ -141,8 +194,7 @@ def forget_states(sweep: Path, number: int) -> None:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _reason(trial: Trial) -> str:
-    """The last line of what Ray wrote down about the failure."""
+def _trace(trial: Trial) -> str:
+    """What Ray wrote down about the failure."""
     path = Path(trial.error_file or "")
-    lines = path.read_text().splitlines() if path.is_file() else []
-    return next((line.strip() for line in reversed(lines) if line.strip()), "unknown")
+    return path.read_text() if path.is_file() else ""

@@ -28,6 +28,7 @@ class StudySearch(OptunaSearch):
         describe: The Ray configuration of a trial, from its number and its configuration.
         pruned: Ray ids of the trials that the scheduler stopped early; filled while the sweep runs.
         attributes: Written to each trial that is started.
+        ending: Whether no further trial is to be started.
     """
 
     def __init__(
@@ -38,8 +39,9 @@ class StudySearch(OptunaSearch):
         describe: Callable[[int, TrialConfig], dict[str, object]],
         pruned: Collection[str],
         attributes: Mapping[str, object],
+        ending: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.space, self.study, self.describe = space, study, describe
+        self.space, self.study, self.describe, self.ending = space, study, describe, ending
         self.pruned, self.attributes = pruned, attributes
         self.domains = distributions(space)
         self.left_behind = interrupted(study)
@@ -49,8 +51,10 @@ class StudySearch(OptunaSearch):
     def _setup_study(self, mode: str | list[str]) -> None:
         """The study is there already."""
 
-    def suggest(self, trial_id: str) -> dict[str, object]:
-        """The next trial's Ray configuration."""
+    def suggest(self, trial_id: str) -> dict[str, object] | None:
+        """The next trial's Ray configuration; none while the sweep is ending."""
+        if self.ending():
+            return None
         if self.left_behind:
             trial = optuna.trial.Trial(self.study, self.left_behind.pop(0)._trial_id)
         else:

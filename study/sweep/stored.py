@@ -6,29 +6,22 @@ takes it up again under its own number, with its own configuration.
 
 import json
 import os
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, distribution_to_json
-from optuna.samplers import BaseSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock, JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search.optuna import OptunaSearch
 
 from study.badinput import BadInput
+from study.sweep.samplers import SAMPLERS
 from study.sweep.spaces import Space
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
-SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {
-    "tpe": lambda seed: TPESampler(seed=seed, multivariate=True, constant_liar=True, n_startup_trials=5),
-    "random": lambda seed: RandomSampler(seed=seed),
-    "qmc": lambda seed: _quasi_random(seed),
-}
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -60,9 +53,6 @@ def open_study(
 ) -> optuna.Study:
     """The stored study of an arm, made when there is none, with the arm's named points enqueued once.
 
-    The sampler's seed comes from the study's seed and the number of stored trials: a resumed or
-    extended search does not draw the same configurations again.
-
     Args:
         space: The arm's resolved search space.
         storage: From `open_storage`.
@@ -80,8 +70,7 @@ def open_study(
     )
     trials = study.get_trials(deepcopy=False)
     _check_same(study, trials, {**identity, **_described(space)})
-    fresh = np.random.SeedSequence([seed, len(trials)]).generate_state(1)[0]
-    study.sampler = SAMPLERS[sampler](int(fresh))
+    study.sampler = SAMPLERS[sampler](seed)
     stored = {trial.user_attrs.get("origin") for trial in trials}
     for origin, point in space.points.items():
         if origin not in stored:
@@ -103,13 +92,6 @@ def ended(study: optuna.Study) -> list[FrozenTrial]:
 def interrupted(study: optuna.Study) -> list[FrozenTrial]:
     """Trials that were started and never ended, in the order of their numbers."""
     return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-
-
-def _quasi_random(seed: int) -> QMCSampler:
-    with warnings.catch_warnings():
-        # Optuna calls it experimental at every construction; the version is pinned.
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
 
 
 def _described(space: Space) -> dict[str, object]:

@@ -5,9 +5,11 @@ its own below the arm's and asks for the trials that are still missing, interrup
 """
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import optuna
@@ -21,16 +23,20 @@ from study.badinput import BadInput
 from study.regression.config import TrialConfig
 from study.sweep.cluster import places, start_ray
 from study.sweep.domains import Searched
-from study.sweep.recorder import Progress, Recorder, read_results, seconds_used
+from study.sweep.interrupt import InterruptedInOrderError, orderly_end
+from study.sweep.recorder import TRACES, Progress, Recorder, read_results, seconds_used
 from study.sweep.schedulers import AshaWithinSetSize, make_scheduler
 from study.sweep.searcher import StudySearch
 from study.sweep.spaces import Space
+from study.sweep.stopping import Stopping
 from study.sweep.stored import ended, open_storage, open_study
 from study.sweep.task import SweepTask
 from study.sweep.trainable import SetSumTrial
 
 CHECKPOINTS = 4
 """A trial is saved about this often in its life."""
+LEAST_TIMED = 10
+"""Trials that a search by hours is taken to have at least, when failures are counted."""
 
 
 def run_sweep(task: SweepTask, *, progress: Progress) -> None:
@@ -39,18 +45,23 @@ def run_sweep(task: SweepTask, *, progress: Progress) -> None:
     Starts Ray on this machine unless it runs already.
 
     Raises:
-        BadInput: The space, the stored search, the cohort or the resources do not fit, or every
-            trial failed.
+        BadInput: The space, the stored search, the cohort or the resources do not fit, or more trials
+            failed than the task bears.
+        InterruptedInOrderError: Ctrl-C or SIGTERM; every running trial has been saved.
     """
     task.check()
     with _alone(task.directory), ExitStack() as stack:
         study = _open(task)
         if _spent(task, study):
             return
+        _check_failures(task, study)
         if not ray.is_initialized():
             stack.enter_context(start_ray())
-        _fit(task, study, progress)
-    _check_any_ended_well(task, study)
+        asked = stack.enter_context(orderly_end())
+        _fit(task, study, progress, asked)
+    _check_failures(task, study)
+    if asked.is_set() and not _spent(task, study):
+        raise InterruptedInOrderError
 
 
 def is_finished(task: SweepTask) -> bool:
@@ -92,7 +103,8 @@ def _spent(task: SweepTask, study: optuna.Study) -> bool:
     return len(ended(study)) >= _wanted(task)
 
 
-def _fit(task: SweepTask, study: optuna.Study, progress: Progress) -> None:
+def _fit(task: SweepTask, study: optuna.Study, progress: Progress, asked: Event) -> None:
+    stopping = Stopping(asked, _bearable(task, study))
     room = places(task.cpus_per_trial, task.gpus_per_trial)
     run = _next_run(task.directory)
     task.assignment().write(run / "assignment.json")
@@ -103,6 +115,7 @@ def _fit(task: SweepTask, study: optuna.Study, progress: Progress) -> None:
         describe=lambda number, config: _ray_config(run, number, config),
         pruned=pruned,
         attributes={"arm": task.arm, "run": run.name, **task.assignment().identity()},
+        ending=asked.is_set,
     )
     reports = _largest(task.space, "reports")
     recorder = Recorder(
@@ -113,11 +126,13 @@ def _fit(task: SweepTask, study: optuna.Study, progress: Progress) -> None:
         reports=reports,
         trials=0 if _timed(task) else _wanted(task),
         pruned=pruned,
+        stopping=stopping,
+        patience=task.patience,
     )
     tuner = tune.Tuner(
         tune.with_resources(SetSumTrial, {"cpu": task.cpus_per_trial, "gpu": task.gpus_per_trial}),
         tune_config=_tune_config(task, study, searcher, scheduler, room),
-        run_config=_run_config(run, recorder, reports),
+        run_config=_run_config(run, recorder, stopping, reports),
     )
     with _quiet():
         tuner.fit()
@@ -142,12 +157,13 @@ def _tune_config(
     )
 
 
-def _run_config(run: Path, recorder: Recorder, reports: int) -> tune.RunConfig:
+def _run_config(run: Path, recorder: Recorder, stopping: Stopping, reports: int) -> tune.RunConfig:
     return tune.RunConfig(
         name=run.name,
         storage_path=str(run.parent),
         verbose=0,
         callbacks=[recorder],
+        stop=stopping,
         failure_config=tune.FailureConfig(max_failures=1),
         checkpoint_config=tune.CheckpointConfig(
             num_to_keep=1, checkpoint_frequency=max(1, reports // CHECKPOINTS)
@@ -196,16 +212,26 @@ def _counts(study: optuna.Study) -> dict[str, Any]:
     }
 
 
-def _check_any_ended_well(task: SweepTask, study: optuna.Study) -> None:
-    """Refuse to go on with an arm in which nothing worked."""
+def _bearable(task: SweepTask, study: optuna.Study) -> float:
+    """Failed trials that the arm goes on with; never all of them."""
+    trials = max(LEAST_TIMED, len(ended(study))) if _timed(task) else _wanted(task)
+    return min(task.bearable_failures * trials, trials - 1)
+
+
+def _check_failures(task: SweepTask, study: optuna.Study) -> None:
+    """Refuse to go on with an arm in which too much failed."""
     trials = ended(study)
-    if not trials or any(trial.state != TrialState.FAIL for trial in trials):
+    failed = [trial for trial in trials if trial.state == TrialState.FAIL]
+    if len(failed) <= _bearable(task, study):
         return
-    rows = read_results(task.directory).get(trials[0].number, [{}])
+    results = read_results(task.directory)
+    reasons = Counter(results.get(trial.number, [{}])[-1].get("reason", "unknown") for trial in failed)
+    summary = "; ".join(f"{count} with: {reason}" for reason, count in reasons.most_common(3))
     raise BadInput(
-        f"all {len(trials)} trials failed, the first with: {rows[-1].get('reason', 'unknown')}",
+        f"{len(failed)} of {len(trials)} trials failed, {summary}",
         where=f"arm {task.arm}",
-        fix=f"Trials and their errors lie in {task.directory}",
+        fix=f"Errors lie in {task.directory / TRACES}; mend the cause in a new study, or raise "
+        "`search.failures` in study.yaml and resume",
     )
 
 

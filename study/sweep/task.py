@@ -32,6 +32,8 @@ class SweepTask:
         cpus_per_trial: CPUs that a trial occupies.
         gpus_per_trial: GPUs that a trial occupies, or its share of one.
         threads: CPU threads a trial computes with.
+        patience: Seconds without a report after which a trial counts as hung.
+        bearable_failures: Share of the trials that may fail before the sweep is stopped.
     """
 
     space: Space
@@ -48,6 +50,8 @@ class SweepTask:
     cpus_per_trial: float
     gpus_per_trial: float
     threads: int
+    patience: float
+    bearable_failures: float
 
     @property
     def arm(self) -> str:

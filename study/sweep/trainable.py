@@ -9,6 +9,7 @@ import platform
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from traceback import format_exc
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from ray import tune
 from study.regression.config import TrialConfig
 from study.regression.crossvalidation import Report
 from study.regression.curve import Outcome, judge
+from study.regression.objective import is_out_of_memory
 from study.regression.training import DivergedError
 from study.sweep.assignment import read_assignment
 from study.sweep.process import forget_peak_memory, peak_memory_mb, settle
@@ -46,12 +48,13 @@ class SetSumTrial(tune.Trainable):
         except DivergedError as error:
             return self._result(self._blank_row(), status="diverged", reason=str(error))
         except Exception as error:
-            if self.device == "cuda":
-                # Its context may be beyond repair: Ray ends the process and tries once more.
+            if self.device == "cuda" or isinstance(error, OSError) or is_out_of_memory(error):
+                # Memory and disks recover, a broken CUDA context goes with its process: Ray tries once more.
                 raise
-            return self._result(self._blank_row(), status="failed", reason=f"{type(error).__name__}: {error}")
+            reason = f"{type(error).__name__}: {error}"
+            return self._result(self._blank_row(), status="failed", reason=reason, trace=format_exc())
         status = "completed" if self.training.finished else "running"
-        return self._result(self.rows[-1], status=status, reason="")
+        return self._result(self.rows[-1], status=status)
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         state = {"key": self.key, "rows": self.rows, "training": self.training.state_dict()}
@@ -83,13 +86,16 @@ class SetSumTrial(tune.Trainable):
         self.rows.append(row)
         row["smoothed"] = float(curve(self.rows, self.labels_M, self.settings).smoothed_T[-1])
 
-    def _result(self, row: Mapping[str, Any], *, status: str, reason: str) -> dict[str, Any]:
+    def _result(
+        self, row: Mapping[str, Any], *, status: str, reason: str = "", trace: str = ""
+    ) -> dict[str, Any]:
         final = curve(self.rows, self.labels_M, self.settings).score if status == "completed" else None
         return {
             **row,
             "trial": self.number,
             "status": status,
             "reason": reason,
+            "trace": trace,
             "final_score": final,
             "peak_memory_mb": peak_memory_mb(self.device),
             "host": platform.node(),

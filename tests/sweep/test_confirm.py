@@ -11,7 +11,8 @@ from study.badinput import BadInput
 from study.record import read_json
 from study.regression.model import load_networks
 from study.sweep import confirm
-from study.sweep.confirm import ConfirmJob, run_jobs
+from study.sweep.confirm import run_jobs
+from study.sweep.confirm_job import ConfirmJob
 from study.sweep.confirmed import COLUMNS, collect_confirm
 
 
@@ -40,6 +41,7 @@ def run(root, jobs):
         cpus_per_trial=2,
         gpus_per_trial=0,
         threads=1,
+        patience=600.0,
         progress=lambda event: told.append(dict(event)),
     )
     return told
@@ -71,7 +73,7 @@ def test_jobs_train_for_the_length_keep_their_networks_and_are_not_repeated(tmp_
 @pytest.mark.usefixtures("local_ray")
 def test_a_failing_job_is_recorded_retried_later_and_the_others_go_on(tmp_path, monkeypatch):
     good, bad = jobs_of(tmp_path)
-    whole = confirm._train
+    whole = confirm.train
     name = bad.directory.name
 
     def sometimes(job, assignment):
@@ -79,7 +81,7 @@ def test_a_failing_job_is_recorded_retried_later_and_the_others_go_on(tmp_path, 
             raise RuntimeError("out of luck")
         return whole(job, assignment)
 
-    monkeypatch.setattr(confirm, "_train", sometimes)
+    monkeypatch.setattr(confirm, "train", sometimes)
     assert run(tmp_path, [bad, good])[-1] == {"done": 1, "failed": 1, "total": 2}
     confirmed, oof = collect_confirm([good.directory, bad.directory, tmp_path / "never"])
     assert confirmed["status"].tolist() == ["completed", "failed"]

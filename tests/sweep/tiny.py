@@ -77,6 +77,8 @@ def make_task(study: Path, arm: str = "base", **changes) -> SweepTask:
         "cpus_per_trial": 1,
         "gpus_per_trial": 0,
         "threads": 1,
+        "patience": 600.0,
+        "bearable_failures": 0.7,
     }
     return SweepTask(**{**fields, **changes})
 

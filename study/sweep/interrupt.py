@@ -1,0 +1,41 @@
+"""Ctrl-C and SIGTERM during long work: the first asks for an orderly end, the second ends it at once."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+ASKED = b"\nending: reports under way are finished and saved (once more: stop now)\n"
+
+
+class InterruptedInOrderError(KeyboardInterrupt):
+    """Work was asked to end, and has saved what it had."""
+
+
+@contextmanager
+def orderly_end() -> Iterator[threading.Event]:
+    """An event that the first SIGINT or SIGTERM sets; the second raises KeyboardInterrupt.
+
+    Whoever waits for the event raises `InterruptedInOrderError` once everything is saved. Outside
+    the main thread, where signals cannot be handled, the event is never set.
+    """
+    asked = threading.Event()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+        # Not print: a handler may run in the middle of one.
+        os.write(2, ASKED)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
