@@ -1,5 +1,6 @@
 """The prepare stage: phantom, cohort arrays, split and provenance made once, or read back and checked."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from study.cohort.split import pseudo_uniform, split_test
 from study.pipeline.prepared import Prepared, read_spaces
 from study.pipeline.progress import Progress
 from study.pipeline.provenance import provenance
+from study.pipeline.unchanged import check_question, check_split
 from study.record import StudyDirectory, read_json, write_json, write_yaml
 from study.regression.precision import fastest_precision
 from study.settings import StudySettings, validate_settings
@@ -45,18 +47,24 @@ def prepare(settings: StudySettings, root: Path, progress: Progress) -> Prepared
     arrays = _arrays(settings, directory, progress)
     settings = _with_precision(settings, arrays)
     _tell(settings, arrays, progress)
-    prepared = _split(settings, directory, arrays)
-    _ = prepared.spaces
-    write_json(directory.provenance, provenance(settings.seed, arrays))
+    prepared = _drawn(settings, directory, arrays)
+    write_json(directory.split, _split_content(prepared))
+    write_json(directory.provenance, provenance(prepared))
     write_yaml(directory.settings, settings.model_dump(mode="json"))
     return prepared
 
 
-def open_study(root: Path, progress: Progress) -> Prepared:
+def open_study(root: Path, progress: Progress, accept: Collection[str] = ()) -> Prepared:
     """Read a study directory back; rebuilds the cohort arrays if they are gone.
 
+    Args:
+        root: The study directory.
+        progress: Told of the rebuilding.
+        accept: Changes to go on with, recorded in provenance.json: `code`.
+
     Raises:
-        BadInput: There is no study, or its cohort is not the one it began with.
+        BadInput: There is no study, or it is not the one that began: its cohort, split, search
+            spaces or code have changed.
     """
     directory = StudyDirectory(root.resolve())
     if not directory.settings.is_file():
@@ -66,16 +74,12 @@ def open_study(root: Path, progress: Progress) -> Prepared:
             fix="Start one: setsum run STUDY.yaml --out DIR",
         )
     settings = validate_settings(yaml.safe_load(directory.settings.read_text()), str(directory.settings))
-    arrays = _arrays(settings, directory, progress)
-    began = read_json(directory.provenance)["fingerprint"]
-    if arrays.fingerprint != began:
-        raise BadInput(
-            f"the cohort has changed since the study began (fingerprint {began[:12]}, "
-            f"now {arrays.fingerprint[:12]})",
-            where=str(settings.cohort.path),
-            fix="Restore the scans and labels, or start a new study with --out",
-        )
-    return _split(settings, directory, arrays)
+    check_split(directory)
+    arrays = _arrays(settings, directory, progress, read_json(directory.provenance)["fingerprint"])
+    split = read_json(directory.split)
+    prepared = _positions(settings, directory, arrays, split["development"], split["test"])
+    check_question(prepared, accept)
+    return prepared
 
 
 def _refuse_other(directory: StudyDirectory, settings: StudySettings) -> None:
@@ -113,7 +117,9 @@ def _with_phantom(settings: StudySettings, directory: StudyDirectory, progress: 
     return settings.model_copy(update={"cohort": settings.cohort.model_copy(update={"path": path})})
 
 
-def _arrays(settings: StudySettings, directory: StudyDirectory, progress: Progress) -> CohortArrays:
+def _arrays(
+    settings: StudySettings, directory: StudyDirectory, progress: Progress, expected: str | None = None
+) -> CohortArrays:
     """The preprocessed cohort, built once and reused while it fits."""
     assert settings.cohort.path is not None
     source = settings.cohort
@@ -130,7 +136,13 @@ def _arrays(settings: StudySettings, directory: StudyDirectory, progress: Progre
     if settings.validation.protocol == "paper":
         spec = spec.model_copy(update={"intensities": "unit"})
     with progress.stage("cohort", len(cohort.scans)) as update:
-        return build_arrays(cohort, spec, directory.cohort, progress=lambda done, total: update(done))
+        return build_arrays(
+            cohort,
+            spec,
+            directory.cohort,
+            expected=expected,
+            progress=lambda done, total: update(done),
+        )
 
 
 def _tell(settings: StudySettings, arrays: CohortArrays, progress: Progress) -> None:
@@ -157,29 +169,24 @@ def _with_precision(settings: StudySettings, arrays: CohortArrays) -> StudySetti
     return settings.model_copy(update={"precision": fastest})
 
 
-def _split(settings: StudySettings, directory: StudyDirectory, arrays: CohortArrays) -> Prepared:
-    """The split as split.json has it; drawn and written at the first call."""
-    if not directory.split.exists():
-        wanted = settings.split
-        split = split_test(
-            arrays.ids,
-            arrays.labels,
-            arrays.sites,
-            arrays.groups,
-            test=wanted.test,
-            stratify=wanted.stratify,
-            seed=settings.seed,
-        )
-        kept = split.development
-        if wanted.development is not None:
-            where = {name: position for position, name in enumerate(arrays.ids)}
-            labels = arrays.labels[[where[name] for name in kept]]
-            kept = pseudo_uniform(kept, labels, wanted.development, settings.seed)
-        prepared = _positions(settings, directory, arrays, list(kept), list(split.test))
-        write_json(directory.split, _split_content(prepared))
-        return prepared
-    content = read_json(directory.split)
-    return _positions(settings, directory, arrays, content["development"], content["test"])
+def _drawn(settings: StudySettings, directory: StudyDirectory, arrays: CohortArrays) -> Prepared:
+    """The study with its split, drawn from the study's seed."""
+    wanted = settings.split
+    split = split_test(
+        arrays.ids,
+        arrays.labels,
+        arrays.sites,
+        arrays.groups,
+        test=wanted.test,
+        stratify=wanted.stratify,
+        seed=settings.seed,
+    )
+    kept = split.development
+    if wanted.development is not None:
+        where = {name: position for position, name in enumerate(arrays.ids)}
+        labels = arrays.labels[[where[name] for name in kept]]
+        kept = pseudo_uniform(kept, labels, wanted.development, settings.seed)
+    return _positions(settings, directory, arrays, list(kept), list(split.test))
 
 
 def _positions(

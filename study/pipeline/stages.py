@@ -1,5 +1,6 @@
 """The stages in their order, and what runs of them: all, what is left, or more trials."""
 
+from collections.abc import Collection
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -27,15 +28,17 @@ def run(settings: StudySettings, root: Path, progress: Progress) -> Prepared:
     return prepared
 
 
-def resume(root: Path, progress: Progress) -> Prepared:
-    """Whatever is left of a study."""
-    prepared = open_study(root, progress)
+def resume(root: Path, progress: Progress, accept: Collection[str] = ()) -> Prepared:
+    """Whatever is left of a study; `accept` as for `open_study`."""
+    prepared = open_study(root, progress, accept)
     _all_stages(prepared, progress)
     return prepared
 
 
-def extend(root: Path, trials: int, progress: Progress) -> Prepared:
+def extend(root: Path, trials: int, progress: Progress, accept: Collection[str] = ()) -> Prepared:
     """Search so many trials more in every arm, and confirm. The test set stays closed.
+
+    `accept` is as for `open_study`.
 
     Raises:
         BadInput: Not a positive number of trials.
@@ -43,7 +46,7 @@ def extend(root: Path, trials: int, progress: Progress) -> Prepared:
     if trials < 1:
         raise BadInput(f"--trials must be at least 1, got {trials}")
     directory = StudyDirectory(root.resolve())
-    prepared = open_study(root, progress)
+    prepared = open_study(root, progress, accept)
     settings = yaml.safe_load(directory.settings.read_text())
     settings["budget"]["trials"] = prepared.settings.budget.trials + trials
     write_yaml(directory.settings, settings)

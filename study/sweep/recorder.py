@@ -67,6 +67,7 @@ class Recorder(tune.Callback):
         self.stopping.failed = self.counts["failed"]
         self.running: dict[str, int] = {}
         self.heard: dict[str, float] = {}
+        self.hung: set[str] = set()
         self.start = time.monotonic()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -110,6 +111,7 @@ class Recorder(tune.Callback):
             actor = trial.temporary_state.ray_actor
             if since is not None and actor is not None and now - since > self.patience:
                 self.heard[trial.trial_id] = now
+                self.hung.add(trial.trial_id)
                 ray.kill(actor)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:
@@ -128,7 +130,8 @@ class Recorder(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:
         trace = _trace(trial)
-        reason = next((line.strip() for line in reversed(trace.splitlines()) if line.strip()), "unknown")
+        hung = f"nothing was heard of it for {self.patience / 60:g} minutes"
+        reason = hung if trial.trial_id in self.hung else _reason(trace)
         self._write({"trial": trial.config["trial"], "status": "failed", "reason": reason})
         self._keep_trace(trial, trace)
         self._ended(trial, "failed")
@@ -192,6 +195,12 @@ def forget_states(sweep: Path, number: int) -> None:
     """Remove the checkpoints of an ended trial in all runs."""
     for directory in sweep.glob(f"run-*/trial-{number:05d}/checkpoint_*"):
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _reason(trace: str) -> str:
+    """The first sentence of the last line."""
+    last = next((line.strip() for line in reversed(trace.splitlines()) if line.strip()), "unknown")
+    return last.split(". ")[0]
 
 
 def _trace(trial: Trial) -> str:
