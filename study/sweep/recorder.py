@@ -23,7 +23,8 @@ from study.sweep.stopping import Stopping
 RESULTS = "results.jsonl"
 KEPT = (
     *("trial", "status", "reason", "report", "presentations", "steps", "train_loss", "mse", "mae", "icc"),
-    *("shift", "blank_response", "score", "smoothed", "seconds", "peak_memory_mb", "host", "oof"),
+    *("shift", "blank_response", "score", "smoothed", "final_score", "seconds", "peak_memory_mb", "host"),
+    "oof",
 )
 
 TRACES = "errors"
@@ -78,6 +79,7 @@ class Recorder(tune.Callback):
         self.running[trial.trial_id] = 0
         self.heard[trial.trial_id] = time.monotonic()
         self.stopping.unsaved.add(trial.trial_id)
+        self._write({"started": trial.config["trial"], "config": trial.config["config"]})
         self._tell()
 
     def on_trial_result(
@@ -124,6 +126,8 @@ class Recorder(tune.Callback):
         if status == "completed":
             score = trial.last_result["final_score"]
             self.counts["best"] = min(score, self.counts["best"] or score)
+        if status == "running":
+            self._write({"pruned": trial.config["trial"]})
         ended = {"completed": "done", "running": "pruned"}.get(status, "failed")
         self._ended(trial, ended)
         forget_states(self.path.parent.parent, trial.config["trial"])

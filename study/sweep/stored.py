@@ -6,7 +6,8 @@ takes it up again under its own number, with its own configuration.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 
 import optuna
@@ -29,7 +30,8 @@ def open_storage(storage: str | Path) -> BaseStorage:
     """A journal file, or a database by its URL (anything with `://`).
 
     A journal that a killed process left with a torn last line loses that line; otherwise the next
-    entry would be appended to it and the journal could never be read again.
+    entry would be appended to it and the journal could never be read again. One that cannot be read
+    at all, because its beginning was lost, is put aside: the runs' own records hold what it held.
 
     Raises:
         BadInput: The journal or the database cannot be opened.
@@ -40,7 +42,11 @@ def open_storage(storage: str | Path) -> BaseStorage:
         path = Path(storage).resolve()
         path.parent.mkdir(parents=True, exist_ok=True)
         _mend(path)
-        return JournalStorage(JournalFileBackend(str(path)))
+        try:
+            return JournalStorage(JournalFileBackend(str(path)))
+        except (KeyError, ValueError, AssertionError, IndexError):
+            path.replace(_free_name(path))
+            return JournalStorage(JournalFileBackend(str(path)))
     except Exception as error:
         # Databases raise whatever their drivers raise.
         raise BadInput(
@@ -49,7 +55,14 @@ def open_storage(storage: str | Path) -> BaseStorage:
 
 
 def open_study(
-    space: Space, storage: BaseStorage, *, sampler: str, seed: int, identity: Mapping[str, object]
+    space: Space,
+    storage: BaseStorage,
+    *,
+    sampler: str,
+    seed: int,
+    identity: Mapping[str, object],
+    started: int = 0,
+    recorded: Callable[[], Sequence[FrozenTrial]] = list,
 ) -> optuna.Study:
     """The stored study of an arm, made when there is none, with the arm's named points enqueued once.
 
@@ -59,6 +72,9 @@ def open_study(
         sampler: A name of `SAMPLERS`.
         seed: Of the whole study.
         identity: Whatever else must not change between two runs, such as data and folds.
+        started: Trials that are known to have been started.
+        recorded: All of them, in the order of their numbers; asked for when the storage has lost some,
+            which are then put back.
 
     Raises:
         BadInput: The stored study belongs to another search space, direction, cohort, folds or seed.
@@ -71,6 +87,9 @@ def open_study(
     trials = study.get_trials(deepcopy=False)
     _check_same(study, trials, {**identity, **_described(space)})
     study.sampler = SAMPLERS[sampler](seed)
+    if len(trials) < started:
+        study.add_trials(recorded()[len(trials) :])
+        trials = study.get_trials(deepcopy=False)
     stored = {trial.user_attrs.get("origin") for trial in trials}
     for origin, point in space.points.items():
         if origin not in stored:
@@ -119,6 +138,11 @@ def _check_same(study: optuna.Study, trials: list[FrozenTrial], identity: Mappin
             where=f"arm {study.study_name}",
             fix="Undo the change, or start a study in a new directory",
         )
+
+
+def _free_name(journal: Path) -> Path:
+    names = (journal.with_name(f"{journal.name}.unreadable-{number}") for number in count(1))
+    return next(name for name in names if not name.exists())
 
 
 def _mend(journal: Path) -> None:
