@@ -19,6 +19,8 @@ import yaml
 from study.badinput import BadInput
 
 FORMAT = 1
+PART = ".part"
+"""End of the hidden name under which a file is written before it appears."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class StudyDirectory:
 def atomic(path: Path) -> Iterator[BinaryIO]:
     """A binary file that appears at `path` whole, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=PART, dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
             yield stream
@@ -107,6 +109,12 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def remove_parts(root: Path) -> None:
+    """Remove what killed processes left half-written; only for the one process that writes there."""
+    for part in root.rglob(f".*{PART}"):
+        part.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -6,11 +6,12 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import ray
+from filelock import FileLock, Timeout
 
 from study.badinput import BadInput
 
@@ -18,6 +19,9 @@ OBJECT_STORE_BYTES = 150 * 2**20
 """Of a Ray started here: images travel by memory map, so next to nothing is kept in it."""
 LONGEST_TEMPORARY = 40
 """Characters; Ray's sockets lie below, and their paths may not exceed about 107."""
+
+OWNED = ".owned"
+"""File in the temporary folder of a Ray started here, locked while its driver lives."""
 
 PATIENCE_S = 10
 """Seconds that a cluster has to answer."""
@@ -141,9 +145,19 @@ def _environment(settings: dict[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _temporary_directory() -> Iterator[str]:
-    base = tempfile.gettempdir()
-    made = tempfile.mkdtemp(prefix="ray-", dir=base if len(base) <= LONGEST_TEMPORARY else "/tmp")  # noqa: S108
-    try:
-        yield made
-    finally:
-        shutil.rmtree(Path(made), ignore_errors=True)
+    found = tempfile.gettempdir()
+    base = Path(found if len(found) <= LONGEST_TEMPORARY else "/tmp")  # noqa: S108 - sockets need short paths
+    _remove_deserted(base)
+    made = Path(tempfile.mkdtemp(prefix="setsum-", dir=base))
+    with FileLock(made / OWNED):
+        try:
+            yield str(made)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+
+
+def _remove_deserted(base: Path) -> None:
+    """Folders that killed drivers left: nobody holds their lock any more."""
+    for lock in base.glob(f"setsum-*/{OWNED}"):
+        with suppress(OSError, Timeout), FileLock(lock, timeout=0):
+            shutil.rmtree(lock.parent, ignore_errors=True)
