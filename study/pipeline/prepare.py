@@ -16,9 +16,12 @@ from study.pipeline.prepared import Prepared, read_spaces
 from study.pipeline.progress import Progress
 from study.pipeline.provenance import provenance
 from study.pipeline.unchanged import check_question, check_split
-from study.record import StudyDirectory, read_json, write_json, write_yaml
+from study.record import PART, StudyDirectory, read_json, remove_parts, write_json, write_yaml
 from study.regression.precision import fastest_precision
 from study.settings import StudySettings, validate_settings
+
+BEGUN = ("phantom", "cohort", "split.json", "provenance.json")
+"""What a study that was killed before its study file was written may hold."""
 
 
 def prepare(settings: StudySettings, root: Path, progress: Progress) -> Prepared:
@@ -34,8 +37,7 @@ def prepare(settings: StudySettings, root: Path, progress: Progress) -> Prepared
         _refuse_other(directory, settings)
         return open_study(root, progress)
     if directory.root.exists() and any(
-        entry.name not in ("phantom", "cohort", "split.json", "provenance.json")
-        for entry in directory.root.iterdir()
+        entry.name not in BEGUN and not entry.name.endswith(PART) for entry in directory.root.iterdir()
     ):
         raise BadInput(
             "the output folder is not empty and holds no study",
@@ -43,6 +45,7 @@ def prepare(settings: StudySettings, root: Path, progress: Progress) -> Prepared
             fix="Choose another with --out",
         )
     read_spaces(settings)
+    remove_parts(directory.root)
     settings = _with_phantom(settings, directory, progress)
     arrays = _arrays(settings, directory, progress)
     settings = _with_precision(settings, arrays)
@@ -73,6 +76,7 @@ def open_study(root: Path, progress: Progress, accept: Collection[str] = ()) -> 
             where=str(root),
             fix="Start one: setsum run STUDY.yaml --out DIR",
         )
+    remove_parts(directory.root)
     settings = validate_settings(yaml.safe_load(directory.settings.read_text()), str(directory.settings))
     check_split(directory)
     arrays = _arrays(settings, directory, progress, read_json(directory.provenance)["fingerprint"])
