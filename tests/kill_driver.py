@@ -16,7 +16,7 @@ from pathlib import Path
 
 from study import cli
 
-FAULT, NAME, COUNT = (os.environ["FAULT"].split(":") + ["", ""])[:3]
+FAULT, NAME, COUNT, *_ = [*os.environ["FAULT"].split(":"), "", ""]
 APPENDED = (".jsonl", ".journal")
 whole, written = os.fsync, Counter()
 
@@ -28,7 +28,7 @@ def plain(path):
 
 
 def fsync(descriptor):
-    path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+    path = Path(f"/proc/self/fd/{descriptor}").readlink()
     name = plain(path)
     written[name] += 1
     if FAULT == "trace":
