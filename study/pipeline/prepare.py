@@ -12,6 +12,7 @@ from study.cohort.arrays import CohortArrays, build_arrays, open_arrays
 from study.cohort.phantom import write_phantom
 from study.cohort.scans import read_cohort
 from study.cohort.split import pseudo_uniform, split_test
+from study.pipeline.lock import CLAIM, LOCK
 from study.pipeline.prepared import Prepared, read_spaces
 from study.pipeline.progress import Progress
 from study.pipeline.provenance import provenance
@@ -34,7 +35,7 @@ def prepare(settings: StudySettings, root: Path, progress: Progress) -> Prepared
         _refuse_other(directory, settings)
         return open_study(root, progress)
     if directory.root.exists() and any(
-        entry.name not in ("phantom", "cohort", "split.json", "provenance.json")
+        entry.name not in ("phantom", "cohort", "split.json", "provenance.json", LOCK, CLAIM)
         for entry in directory.root.iterdir()
     ):
         raise BadInput(
