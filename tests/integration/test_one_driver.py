@@ -40,7 +40,7 @@ def refused(*arguments):
 
 
 def wait_for(path, process, pattern=None):
-    end = time.monotonic() + 120
+    end = time.monotonic() + 60
     while not (list(path.glob(pattern)) if pattern else path.exists()):
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < end, path
@@ -51,7 +51,7 @@ def test_the_second_is_refused_and_ctrl_c_says_how_to_go_on(tmp_path):
     out = tmp_path / "my study"
     first = start("run", "--out", out, *LONG)
     try:
-        wait_for(out / "sweeps", first, "base/run-*/trial-*/progress.csv")
+        wait_for(out / "sweeps", first, "base/run-*/results.jsonl")
         for command in (["resume", out], ["export", out], ["extend", out, "--trials", 2]):
             lines = refused(*command).splitlines()
             assert f"in use by process {first.pid} on " in lines[-1]
