@@ -5,15 +5,19 @@ Heavy packages load inside the commands, so that `setsum --help` answers at once
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from study.cohort.phantom import Kind
     from study.pipeline.prepared import Prepared
+    from study.pipeline.progress import Progress
 
 from study.badinput import BadInput
+from study.sweep.interrupt import StoppedError
 
 app = typer.Typer(
     help="How strongly should a regressor be regularised by learning from sets of scans?",
@@ -85,9 +89,7 @@ def sweep(directory: StudyDir) -> None:
     """Search every arm's space."""
     from study.pipeline.search import search
 
-    prepared, progress = _open(directory)
-    search(prepared, progress)
-    _print_end(prepared)
+    _one_stage(directory, search)
 
 
 @app.command()
@@ -95,9 +97,7 @@ def confirm(directory: StudyDir) -> None:
     """Re-train the leading configurations with fresh seeds and redrawn folds."""
     from study.pipeline.confirm import confirm as confirm_stage
 
-    prepared, progress = _open(directory)
-    confirm_stage(prepared, progress)
-    _print_end(prepared)
+    _one_stage(directory, confirm_stage)
 
 
 @app.command()
@@ -108,12 +108,10 @@ def test(
     """Open the test scans for each arm's winner; every opening is logged."""
     from study.pipeline import test as stage
 
-    prepared, progress = _open(directory)
     if cohort is None:
-        stage.test(prepared, progress)
+        _one_stage(directory, stage.test)
     else:
-        stage.test_external(prepared, cohort, progress)
-    _print_end(prepared)
+        _one_stage(directory, lambda prepared, progress: stage.test_external(prepared, cohort, progress))
 
 
 @app.command()
@@ -137,10 +135,12 @@ def report(directory: StudyDir) -> None:
 def export(directory: StudyDir) -> None:
     """Export each arm's best configuration and confirmed models."""
     from study.pipeline.export import export as export_stage
+    from study.pipeline.progress import Progress
+    from study.pipeline.stages import opened
 
-    prepared, _ = _open(directory)
-    for folder in export_stage(prepared):
-        typer.echo(folder)
+    with opened(directory, Progress()) as prepared:
+        for folder in export_stage(prepared):
+            typer.echo(folder)
 
 
 @app.command()
@@ -257,15 +257,12 @@ def predict(
 
 
 def main() -> None:
-    """Entry point: bad input is one line on standard error and exit code 2, never a traceback."""
+    """Entry point: one line on standard error and exit code 2 for bad input, 130 for Ctrl-C; no traceback."""
     try:
         app()
-    except BadInput as error:
+    except (BadInput, StoppedError) as error:
         typer.echo(f"setsum: {error}", err=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("setsum: interrupted; go on with: setsum resume DIR", err=True)
-        sys.exit(130)
+        sys.exit(2 if isinstance(error, BadInput) else 130)
 
 
 def _file_and_fields(arguments: list[str]) -> tuple[Path | None, list[str]]:
@@ -282,12 +279,13 @@ def _existing(directory: Path) -> Path:
     return directory.resolve()
 
 
-def _open(directory: Path) -> "tuple[Prepared, Any]":
-    from study.pipeline.prepare import open_study
+def _one_stage(directory: Path, stage: "Callable[[Prepared, Progress], None]") -> None:
     from study.pipeline.progress import Progress
+    from study.pipeline.stages import opened
 
-    progress = Progress()
-    return open_study(directory, progress), progress
+    with opened(directory, progress := Progress()) as prepared:
+        stage(prepared, progress)
+    _print_end(prepared)
 
 
 def _print_end(prepared: "Prepared") -> None:

@@ -12,6 +12,7 @@ from study.cohort.arrays import CohortArrays, build_arrays, open_arrays
 from study.cohort.phantom import write_phantom
 from study.cohort.scans import read_cohort
 from study.cohort.split import pseudo_uniform, split_test
+from study.pipeline.lock import CLAIM, LOCK
 from study.pipeline.prepared import Prepared, read_spaces
 from study.pipeline.progress import Progress
 from study.pipeline.provenance import provenance
@@ -20,7 +21,7 @@ from study.record import PART, StudyDirectory, read_json, remove_parts, write_js
 from study.regression.precision import fastest_precision
 from study.settings import StudySettings, validate_settings
 
-BEGUN = ("phantom", "cohort", "split.json", "provenance.json")
+BEGUN = ("phantom", "cohort", "split.json", "provenance.json", LOCK, CLAIM)
 """What a study that was killed before its study file was written may hold."""
 
 
