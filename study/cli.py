@@ -3,7 +3,7 @@
 Heavy packages load inside the commands, so that `setsum --help` answers at once.
 """
 
-import sys
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from study.pipeline.prepared import Prepared
 
 from study.badinput import BadInput
+from study.command import run_command
 
 app = typer.Typer(
     help="How strongly should a regressor be regularised by learning from sets of scans?",
@@ -63,11 +64,12 @@ def run(
 
     source, overrides = _file_and_fields(arguments or [])
     given = {
-        "cohort.path": cohort.resolve() if cohort else None,
+        # Quoted: a folder's name may hold what means something in YAML, such as ` #`.
+        "cohort.path": json.dumps(str(cohort.resolve()), ensure_ascii=False) if cohort else None,
         "seed": seed,
         "resources.cpus_per_trial": cpus,
         "resources.gpus_per_trial": gpus,
-        "resources.address": address,
+        "resources.address": json.dumps(address) if address else None,
     }
     overrides += [f"{key}={value}" for key, value in given.items() if value is not None]
     settings = read_settings(source, overrides)
@@ -257,15 +259,8 @@ def predict(
 
 
 def main() -> None:
-    """Entry point: bad input is one line on standard error and exit code 2, never a traceback."""
-    try:
-        app()
-    except BadInput as error:
-        typer.echo(f"setsum: {error}", err=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("setsum: interrupted; go on with: setsum resume DIR", err=True)
-        sys.exit(130)
+    """Entry point."""
+    run_command(app)
 
 
 def _file_and_fields(arguments: list[str]) -> tuple[Path | None, list[str]]:
