@@ -217,8 +217,9 @@ def inspect(
     from study.cohort.scans import read_cohort
 
     scans = read_cohort(cohort, layout, label=label)
+    text = summary(scans)
     slices_figure(scans, png)
-    typer.echo(f"{summary(scans)}\nslices: {png}")
+    typer.echo(f"{text}\nslices: {png}")
 
 
 @app.command()
@@ -251,9 +252,10 @@ def predict(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Predict new scans with an exported model."""
-    from study.pipeline.predict import predict_scans, write_predictions
+    from study.pipeline.predict import check_output, predict_scans, write_predictions
     from study.pipeline.progress import Progress
 
+    check_output(output)
     write_predictions(output, predict_scans(export, scans, mask or [], Progress(), device=device))
     typer.echo(output)
 

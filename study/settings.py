@@ -175,7 +175,7 @@ def read_settings(source: Path | None, overrides: Sequence[str] = ()) -> StudySe
 def validate_settings(content: Mapping[str, Any], name: str) -> StudySettings:
     """Typed settings from plain data; `name` says in errors where they came from."""
     try:
-        # As JSON, where strict means what a reader of YAML expects: `trials: true` and `trials: "8"` are wrong.
+        # As JSON, where strict means what a reader of YAML expects: `trials: true`, `trials: "8"` are wrong.
         return StudySettings.model_validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
         first = error.errors()[0]

@@ -150,6 +150,12 @@ def _check_size(header: Any, path: Path) -> None:  # noqa: ANN401
         raise BadInput(
             f"voxels must be real numbers, their type is {dtype}", where=str(path), fix="Convert it"
         )
+    if header.get_data_offset() < header.sizeof_hdr:
+        raise BadInput(
+            f"the voxels begin within the header, at byte {header.get_data_offset()}",
+            where=str(path),
+            fix=_REPLACE,
+        )
     shape = header.get_data_shape()
     voxels = prod(map(int, shape))
     if voxels > MAX_VOXELS:
@@ -187,7 +193,9 @@ def _content(path: Path, header: Any) -> bytes:  # noqa: ANN401
     with _decompressed(path) as stream:
         content = stream.read(needed + 1)
     if len(content) < needed:
-        raise BadInput(f"truncated: {len(content)} of {needed} bytes are there", where=str(path), fix=_REPLACE)
+        raise BadInput(
+            f"truncated: {len(content)} of {needed} bytes are there", where=str(path), fix=_REPLACE
+        )
     return content
 
 

@@ -4,16 +4,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from study.badinput import BadInput
 from study.cohort.arrays import CohortArrays, build_arrays, open_arrays
 from study.cohort.phantom import write_phantom
-from study.cohort.scans import read_cohort
-from study.cohort.split import pseudo_uniform, split_test
-from study.pipeline.prepared import Prepared, read_spaces
+from study.cohort.scans import Cohort, read_cohort
+from study.pipeline.division import Listing, draw_split, listing, positions, study_folds
+from study.pipeline.prepared import Prepared, checked_spaces, read_spaces
 from study.pipeline.progress import Progress
 from study.pipeline.provenance import provenance
+from study.pipeline.refusal import leaving_nothing
+from study.plainyaml import read_yaml
 from study.record import StudyDirectory, read_json, write_json, write_yaml
 from study.regression.precision import fastest_precision
 from study.settings import StudySettings, validate_settings
@@ -31,6 +32,16 @@ def prepare(settings: StudySettings, root: Path, progress: Progress) -> Prepared
     if directory.settings.exists():
         _refuse_other(directory, settings)
         return open_study(root, progress)
+    with leaving_nothing(directory.root):
+        return _begin(settings, directory, progress)
+
+
+def _begin(settings: StudySettings, directory: StudyDirectory, progress: Progress) -> Prepared:
+    """A new study; cohort and settings are found to fit before any voxel is read."""
+    if directory.root.exists() and not directory.root.is_dir():
+        raise BadInput(
+            "the output folder is a file", where=str(directory.root), fix="Choose another with --out"
+        )
     if directory.root.exists() and any(
         entry.name not in ("phantom", "cohort", "split.json", "provenance.json")
         for entry in directory.root.iterdir()
@@ -42,6 +53,7 @@ def prepare(settings: StudySettings, root: Path, progress: Progress) -> Prepared
         )
     read_spaces(settings)
     settings = _with_phantom(settings, directory, progress)
+    _check_division(settings, listing(_cohort(settings)))
     arrays = _arrays(settings, directory, progress)
     settings = _with_precision(settings, arrays)
     _tell(settings, arrays, progress)
@@ -65,9 +77,9 @@ def open_study(root: Path, progress: Progress) -> Prepared:
             where=str(root),
             fix="Start one: setsum run STUDY.yaml --out DIR",
         )
-    settings = validate_settings(yaml.safe_load(directory.settings.read_text()), str(directory.settings))
+    settings = validate_settings(_written(directory), str(directory.settings))
     arrays = _arrays(settings, directory, progress)
-    began = read_json(directory.provenance)["fingerprint"]
+    began = str(read_json(directory.provenance).get("fingerprint"))
     if arrays.fingerprint != began:
         raise BadInput(
             f"the cohort has changed since the study began (fingerprint {began[:12]}, "
@@ -78,8 +90,16 @@ def open_study(root: Path, progress: Progress) -> Prepared:
     return _split(settings, directory, arrays)
 
 
+def _written(directory: StudyDirectory) -> dict[str, Any]:
+    """The study file of a study directory, which somebody may have edited."""
+    content = read_yaml(directory.settings)
+    if not isinstance(content, dict):
+        raise BadInput("is damaged", where=str(directory.settings), fix="Restore it")
+    return content
+
+
 def _refuse_other(directory: StudyDirectory, settings: StudySettings) -> None:
-    old = yaml.safe_load(directory.settings.read_text())
+    old = _written(directory)
     new = settings.model_dump(mode="json")
     if settings.cohort.path is None:
         new["cohort"]["path"] = str(directory.root / "phantom")
@@ -113,19 +133,30 @@ def _with_phantom(settings: StudySettings, directory: StudyDirectory, progress: 
     return settings.model_copy(update={"cohort": settings.cohort.model_copy(update={"path": path})})
 
 
-def _arrays(settings: StudySettings, directory: StudyDirectory, progress: Progress) -> CohortArrays:
-    """The preprocessed cohort, built once and reused while it fits."""
-    assert settings.cohort.path is not None
+def _cohort(settings: StudySettings) -> Cohort:
     source = settings.cohort
-    if not settings.cohort.path.exists() and directory.cohort.exists():
-        return open_arrays(directory.cohort)
-    cohort = read_cohort(
-        settings.cohort.path,
+    assert source.path is not None
+    return read_cohort(
+        source.path,
         source.layout,
         label=source.label,
         label_column=source.label_column,
         suffix=source.suffix,
     )
+
+
+def _check_division(settings: StudySettings, cohort: Listing) -> None:
+    development, _ = draw_split(settings, cohort)
+    folds = study_folds(settings, cohort, positions(cohort, development), settings.seed)
+    checked_spaces(settings, folds)
+
+
+def _arrays(settings: StudySettings, directory: StudyDirectory, progress: Progress) -> CohortArrays:
+    """The preprocessed cohort, built once and reused while it fits."""
+    assert settings.cohort.path is not None
+    if not settings.cohort.path.exists() and directory.cohort.exists():
+        return open_arrays(directory.cohort)
+    cohort = _cohort(settings)
     spec = settings.preprocessing
     if settings.validation.protocol == "paper":
         spec = spec.model_copy(update={"intensities": "unit"})
@@ -160,37 +191,19 @@ def _with_precision(settings: StudySettings, arrays: CohortArrays) -> StudySetti
 def _split(settings: StudySettings, directory: StudyDirectory, arrays: CohortArrays) -> Prepared:
     """The split as split.json has it; drawn and written at the first call."""
     if not directory.split.exists():
-        wanted = settings.split
-        split = split_test(
-            arrays.ids,
-            arrays.labels,
-            arrays.sites,
-            arrays.groups,
-            test=wanted.test,
-            stratify=wanted.stratify,
-            seed=settings.seed,
+        development, test = draw_split(settings, arrays)
+        prepared = Prepared(
+            directory, settings, arrays, positions(arrays, development), positions(arrays, test)
         )
-        kept = split.development
-        if wanted.development is not None:
-            where = {name: position for position, name in enumerate(arrays.ids)}
-            labels = arrays.labels[[where[name] for name in kept]]
-            kept = pseudo_uniform(kept, labels, wanted.development, settings.seed)
-        prepared = _positions(settings, directory, arrays, list(kept), list(split.test))
         write_json(directory.split, _split_content(prepared))
         return prepared
     content = read_json(directory.split)
-    return _positions(settings, directory, arrays, content["development"], content["test"])
-
-
-def _positions(
-    settings: StudySettings,
-    directory: StudyDirectory,
-    arrays: CohortArrays,
-    development: list[str],
-    test: list[str],
-) -> Prepared:
-    where = {name: position for position, name in enumerate(arrays.ids)}
-    rows = [np.sort([where[name] for name in names]).astype(np.int64) for names in (development, test)]
+    try:
+        rows = [positions(arrays, content[part]) for part in ("development", "test")]
+    except (KeyError, TypeError) as error:
+        raise BadInput(
+            f"does not list this cohort's scans ({error})", where=str(directory.split), fix="Restore the file"
+        ) from error
     return Prepared(directory, settings, arrays, *rows)
 
 

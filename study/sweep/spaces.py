@@ -118,6 +118,7 @@ def read_space(path: str | Path) -> Space:
         if repeated := seen & set(entries):
             raise BadInput(f"`{min(repeated)}` stands under two headings", where=f"{path}: {heading}")
         seen |= set(entries)
+    _check_name(path)
     space = Space(arm=path.stem, where=str(path), **headings)
     _check_fit(space)
     return space
@@ -178,6 +179,17 @@ def _check_fit(space: Space) -> None:
     extremes = [searched.extremes() for searched in space.searched.values()]
     for values in islice(product(*extremes), CORNERS):
         space.resolve(dict(zip(space.searched, values, strict=True)))
+
+
+def _check_name(path: Path) -> None:
+    """An arm's name becomes a folder's."""
+    if path.stem.startswith(".") or not path.stem.isprintable() or "\\" in path.stem:
+        raise BadInput(
+            f"an arm is named after its file, and {path.stem!r} starts with a dot, or has backslashes or "
+            "control characters",
+            where=str(path),
+            fix="Rename the file",
+        )
 
 
 def _entries_under(heading: str, content: Mapping[str, object], where: str) -> dict[str, Entry]:
