@@ -1,5 +1,8 @@
 """The one exception for what a user can cause: what is wrong, where, and what to do about it."""
 
+LONGEST = 600
+"""Characters of `what` that are shown: a wrong value may be a whole file."""
+
 
 class BadInput(ValueError):  # noqa: N818 - what users meet is input, not an error of theirs or ours
     """Something the user gave cannot be used; the command prints one line and exits with 2.
@@ -15,10 +18,11 @@ class BadInput(ValueError):  # noqa: N818 - what users meet is input, not an err
         super().__init__(what, where, fix)
 
     def __str__(self) -> str:
-        line = f"{self.where}: {self.what}" if self.where else self.what
+        what = self.what if len(self.what) <= LONGEST else f"{self.what[:LONGEST]} ..."
+        line = f"{self.where}: {what}" if self.where else what
         if self.fix:
             line = f"{line.rstrip('.')}. {self.fix}"
-        return " ".join(line.split())
+        return "".join(_shown(character) for character in " ".join(line.split()))
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (self.what, self.where, self.fix)
@@ -26,3 +30,8 @@ class BadInput(ValueError):  # noqa: N818 - what users meet is input, not an err
 
 def _rebuild(what: str, where: str, fix: str) -> BadInput:
     return BadInput(what, where=where, fix=fix)
+
+
+def _shown(character: str) -> str:
+    """Control characters as escapes: a file's name may not steer the terminal."""
+    return character if character.isprintable() else character.encode("unicode_escape").decode()

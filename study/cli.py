@@ -3,7 +3,7 @@
 Heavy packages load inside the commands, so that `setsum --help` answers at once.
 """
 
-import sys
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from study.pipeline.progress import Progress
 
 from study.badinput import BadInput
-from study.sweep.interrupt import StoppedError
+from study.command import run_command
 
 app = typer.Typer(
     help="How strongly should a regressor be regularised by learning from sets of scans?",
@@ -67,11 +67,12 @@ def run(
 
     source, overrides = _file_and_fields(arguments or [])
     given = {
-        "cohort.path": cohort.resolve() if cohort else None,
+        # Quoted: a folder's name may hold what means something in YAML, such as ` #`.
+        "cohort.path": json.dumps(str(cohort.resolve()), ensure_ascii=False) if cohort else None,
         "seed": seed,
         "resources.cpus_per_trial": cpus,
         "resources.gpus_per_trial": gpus,
-        "resources.address": address,
+        "resources.address": json.dumps(address) if address else None,
     }
     overrides += [f"{key}={value}" for key, value in given.items() if value is not None]
     settings = read_settings(source, overrides)
@@ -215,8 +216,9 @@ def inspect(
     from study.cohort.scans import read_cohort
 
     scans = read_cohort(cohort, layout, label=label)
+    text = summary(scans)
     slices_figure(scans, png)
-    typer.echo(f"{summary(scans)}\nslices: {png}")
+    typer.echo(f"{text}\nslices: {png}")
 
 
 @app.command()
@@ -249,20 +251,17 @@ def predict(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Predict new scans with an exported model."""
-    from study.pipeline.predict import predict_scans, write_predictions
+    from study.pipeline.predict import check_output, predict_scans, write_predictions
     from study.pipeline.progress import Progress
 
+    check_output(output)
     write_predictions(output, predict_scans(export, scans, mask or [], Progress(), device=device))
     typer.echo(output)
 
 
 def main() -> None:
-    """Entry point: one line on standard error and exit code 2 for bad input, 130 for Ctrl-C; no traceback."""
-    try:
-        app()
-    except (BadInput, StoppedError) as error:
-        typer.echo(f"setsum: {error}", err=True)
-        sys.exit(2 if isinstance(error, BadInput) else 130)
+    """Entry point."""
+    run_command(app)
 
 
 def _file_and_fields(arguments: list[str]) -> tuple[Path | None, list[str]]:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from errno import EACCES, EEXIST, EISDIR, ENAMETOOLONG, ENOTDIR, EPERM, EROFS
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,6 +22,9 @@ from study.badinput import BadInput
 FORMAT = 1
 PART = ".part"
 """End of the hidden name under which a file is written before it appears."""
+
+_REFUSED = (EACCES, EEXIST, EISDIR, ENAMETOOLONG, ENOTDIR, EPERM, EROFS)
+"""What naming another place would mend; a full disk or a lost connection is another matter."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +100,22 @@ class StudyDirectory:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that appears at `path` whole, or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=PART, dir=path.parent)
+    """A binary file that appears at `path` whole, or not at all.
+
+    Raises:
+        BadInput: No file can be made there.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=PART, dir=path.parent)
+    except OSError as error:
+        if error.errno not in _REFUSED:
+            raise
+        raise BadInput(
+            f"cannot be written ({error.strerror})", where=str(path), fix="Choose another place"
+        ) from error
     try:
         with os.fdopen(handle, "wb") as stream:
             yield stream
@@ -127,7 +144,17 @@ def write_json(path: Path, content: object) -> None:
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401
-    return json.loads(path.read_text())
+    """A JSON file of a study.
+
+    Raises:
+        BadInput: It is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError) as error:
+        raise BadInput(
+            "is missing or damaged", where=str(path), fix="Restore it, or start a new study with --out"
+        ) from error
 
 
 def write_yaml(path: Path, content: Mapping[str, object]) -> None:
@@ -152,7 +179,10 @@ def read_frame(path: Path) -> pd.DataFrame:
             where=str(path.parent),
             fix=f"Run the stages before it: setsum resume {path.parent}",
         )
-    return pd.read_parquet(path)
+    try:
+        return pd.read_parquet(path)
+    except ValueError as error:
+        raise BadInput(f"is damaged ({error})", where=str(path), fix="Restore it") from error
 
 
 def append_line(path: Path, content: Mapping[str, object]) -> None:

@@ -4,16 +4,17 @@ A study file is YAML; `KEY=VALUE` overrides replace single fields (`budget.trial
 settings are written into the study directory and every stage reads them from there.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from study.badinput import BadInput
 from study.cohort.preprocess import Preprocessing
+from study.plainyaml import parse_yaml, read_yaml
 from study.record import FORMAT
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -109,7 +110,7 @@ class StudySettings(_Section):
 
     format: Literal[1] = 1
     seed: Seed = 0
-    arms: tuple[str, ...] = ("base", "dropout", "set_sum")
+    arms: Annotated[tuple[str, ...], Field(min_length=1)] = ("base", "dropout", "set_sum")
     cohort: CohortSettings = CohortSettings()
     phantom: PhantomSettings = PhantomSettings()
     preprocessing: Preprocessing = Preprocessing(shape=(10, 10, 10))
@@ -154,11 +155,10 @@ def read_settings(source: Path | None, overrides: Sequence[str] = ()) -> StudySe
     Raises:
         BadInput: The file cannot be read, or a field is unknown or out of its range.
     """
-    if source is None:
-        name, text = "quick study", builtin_text("quick")
-    else:
-        name, text = str(source), _read(source)
-    content = _parse(text, name)
+    name = "quick study" if source is None else str(source)
+    content = parse_yaml(builtin_text("quick"), name) if source is None else _read(source)
+    if not isinstance(content, dict):
+        raise BadInput("a study file is a mapping of fields", where=name, fix="Start from: setsum init")
     if content.get("format") != FORMAT:
         raise BadInput(
             f"`format: {FORMAT}` must come first, got format {content.get('format')!r}",
@@ -175,7 +175,8 @@ def read_settings(source: Path | None, overrides: Sequence[str] = ()) -> StudySe
 def validate_settings(content: Mapping[str, Any], name: str) -> StudySettings:
     """Typed settings from plain data; `name` says in errors where they came from."""
     try:
-        return StudySettings.model_validate(content)
+        # As JSON, where strict means what a reader of YAML expects: `trials: true`, `trials: "8"` are wrong.
+        return StudySettings.model_validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(
@@ -188,25 +189,12 @@ def validate_settings(content: Mapping[str, Any], name: str) -> StudySettings:
         ) from error
 
 
-def _read(path: Path) -> str:
+def _read(path: Path) -> object:
     try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(
-            f"the study file cannot be read ({error})",
-            where=str(path),
-            fix="Make one: setsum init > study.yaml",
-        ) from error
-
-
-def _parse(text: str, name: str) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadInput(f"not valid YAML ({' '.join(str(error).split())})", where=name) from error
-    if not isinstance(content, dict):
-        raise BadInput("a study file is a mapping of fields", where=name, fix="Start from: setsum init")
-    return content
+        return read_yaml(path)
+    except BadInput as error:
+        fix = "Start from a fresh file: setsum init > study.yaml"
+        raise BadInput(error.what, where=error.where, fix=fix) from error
 
 
 def _anchor(content: dict[str, Any], folder: Path) -> None:
@@ -231,9 +219,4 @@ def _override(content: dict[str, Any], override: str) -> None:
         content = content.setdefault(section, {})
         if not isinstance(content, dict):
             raise BadInput(f"`{section}` in `{key}` is a value, not a section", where=override)
-    try:
-        content[field] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise BadInput(
-            f"the value is not valid YAML ({' '.join(str(error).split())})", where=override
-        ) from error
+    content[field] = parse_yaml(value, override)

@@ -7,6 +7,7 @@ A participant's sessions and runs form one group. Where `participants.tsv` has a
 from pathlib import Path
 
 from study.badinput import BadInput
+from study.cohort.inside import check_inside
 from study.cohort.scan import Cohort, Scan
 from study.cohort.table import Row, read_rows
 
@@ -72,6 +73,8 @@ def _images(root: Path, suffix: str) -> list[Path]:
             where=str(root),
             fix="Correct `suffix`",
         )
+    for image in found:
+        check_inside(image, root, where=str(image), what="the image")
     return found
 
 

@@ -2,13 +2,14 @@
 
 Columns: `id`, `image`, `label` (or another name; not needed when every row has a lesion mask), and
 optionally `mask`, `lesion_mask`, `site`, `group`, `truth`. Relative paths start at the manifest's
-folder and may not leave it.
+folder and may not leave it, by links neither; an absolute path may lie anywhere.
 """
 
 import os
 from pathlib import Path
 
 from study.badinput import BadInput
+from study.cohort.inside import check_inside
 from study.cohort.lesions import as_quantity, count_lesions
 from study.cohort.scan import Cohort, Scan
 from study.cohort.table import Row, read_rows
@@ -85,6 +86,16 @@ def _file(row: Row, column: str) -> Path:
             where=row.where,
             fix="Give an absolute path or move the file",
         )
-    if not path.is_file():
+    if not _is_file(path):
         raise BadInput(f"`{column}` names no file: {str(named)!r}", where=row.where, fix="Correct the path")
+    if not named.is_absolute():
+        check_inside(path, base, where=row.where, what=f"`{column}`")
     return path
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        # Too long a name, or a folder that may not be entered.
+        return False

@@ -24,6 +24,8 @@ from study.cohort.phantom_wmh import LESION, nominal_wmh, wmh_scan
 from study.record import read_json, write_json, write_text
 
 FORMAT = 1
+LARGEST = 512
+"""Voxels along an axis: every core makes a scan of its own, in float64."""
 _RECORD, _UNFINISHED = "phantom.json", "phantom.unfinished.json"
 
 # nibabel is typed only in part.
@@ -103,6 +105,7 @@ def _check(kind: str, scans: int, shape: Shape, seed: int, rater_noise: float) -
         (kind in ("wmh", "pvs"), f"`kind` must be wmh or pvs, got {kind!r}"),
         (scans >= 1, f"`scans` >= 1 must hold, got {scans}"),
         (len(shape) == 3 and min(shape) >= 8, f"`shape` needs three sides of at least 8 voxels, got {shape}"),
+        (max(shape) <= LARGEST, f"`shape` <= {LARGEST} must hold, got {shape}"),
         (seed >= 0, f"`seed` >= 0 must hold, got {seed}"),
         (0 <= rater_noise < float("inf"), f"`rater_noise` >= 0 must hold, got {rater_noise}"),
     )

@@ -50,7 +50,7 @@ def read_cohort(
         BadInput: Nothing readable is there, or a scan, label, id or table cannot be used.
     """
     root = Path(path)
-    if not root.exists():
+    if not _exists(root):
         raise BadInput("no such file or folder", where=str(root), fix="Correct the path of the cohort")
     name = _recognise(root) if layout == "auto" else layout
     if name not in LAYOUTS:
@@ -64,6 +64,14 @@ def read_cohort(
     cohort = LAYOUTS[name].read(root, label=label, label_column=label_column, suffix=suffix)
     _check_ids(cohort)
     return cohort
+
+
+def _exists(root: Path) -> bool:
+    try:
+        return root.exists()
+    except OSError:
+        # Too long a name, or below a folder that may not be entered.
+        return False
 
 
 def _recognise(root: Path) -> str:

@@ -7,8 +7,12 @@ from math import isfinite
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
 from study.badinput import BadInput
+
+MOST = 1e15
+"""Largest label: the square of a sum of many still fits into the float32 of the loss."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,10 @@ class Row:
             value = float("nan" if "_" in text else text)
         except ValueError:
             value = float("nan")
-        if not isfinite(value) or value < 0:
+        if not isfinite(value) or not 0 <= value <= MOST:
+            limit = f" and at most {MOST:g}" if value > MOST else ""
             raise BadInput(
-                f"`{column}` must be a finite number of at least 0, got {text!r}",
+                f"`{column}` must be a finite number of at least 0{limit}, got {text!r}",
                 where=self.where,
                 fix="Correct it",
             )
@@ -66,7 +71,7 @@ def read_rows(path: Path, needed: Iterable[str]) -> list[Row]:
     """
     try:
         records = _parquet(path) if path.suffix.lower() == ".parquet" else _delimited(path)
-    except (OSError, ValueError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
         raise BadInput(
             f"cannot be read as a table ({error})", where=str(path), fix="Repair the file"
         ) from error

@@ -1,24 +1,27 @@
 """One NIfTI file, read with suspicion: a finite 3D float32 array in canonical (RAS) orientation.
 
-Sizes are checked against the header and the file's length before anything is allocated, so that
-a damaged or hostile header costs an error message and not the machine's memory.
+The header's few hundred bytes are read alone, and its sizes checked against limits and the file's
+length before anything is allocated, so that a damaged or hostile file costs an error message and not
+the machine's memory. Nothing else of the file is interpreted: not the header's extensions, and none
+of the other formats that nibabel might find in it.
 """
 
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import nibabel
 import numpy as np
-from nibabel.arrayproxy import ArrayProxy
-from nibabel.filebasedimages import ImageFileError
 from nibabel.imageglobals import LoggingOutputSuppressor
+from nibabel.orientations import OrientationError
 from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 
 from study.badinput import BadInput
 
@@ -29,8 +32,9 @@ MAX_VOXELS = 2**28
 # Deflate cannot compress better than 1032 to 1.
 _GZIP_RATIO = 1032
 _READ_ERRORS = (
-    ImageFileError,
     HeaderDataError,
+    WrapStructError,
+    OrientationError,
     OSError,
     EOFError,
     ValueError,
@@ -38,6 +42,8 @@ _READ_ERRORS = (
     zlib.error,
     np.linalg.LinAlgError,
 )
+# NIfTI-1 and NIfTI-2, told apart by the length that their first four bytes state.
+_HEADERS = {348: nib.Nifti1Header, 540: nib.Nifti2Header}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,11 +66,11 @@ def read_volume(path: Path) -> Volume:
         BadInput: The file is missing, damaged, not NIfTI, not 3D, of absurd size, or not finite.
     """
     with _refusing(path):
-        header_only = _open(path)
-        _check_size(header_only, path)
-        # Read to the end rather than through nibabel's proxy: only the end of a gzip file has its checksum.
-        image = type(header_only).from_bytes(_content(path, header_only))
-        return _canonical(np.asarray(image.dataobj, dtype=np.float32), image.affine, path)
+        header = _header(path)
+        _check_size(header, path)
+        # Read to the end before nibabel scales the voxels: only the end of a gzip file has its checksum.
+        stored = nib.arrayproxy.ArrayProxy(io.BytesIO(_content(path, header)), header)
+        return _canonical(np.asarray(stored, dtype=np.float32), header.get_best_affine(), path)
 
 
 def read_grid(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
@@ -74,10 +80,11 @@ def read_grid(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
         BadInput: As `read_volume`, for what the header can tell.
     """
     with _refusing(path):
-        image = _open(path)
-        axes = np.argsort(nib.io_orientation(image.affine)[:, 0])
-        shape = _shape3(image, path)
-        return tuple(shape[i] for i in axes), nib.affines.voxel_sizes(image.affine)[axes]
+        header = _header(path)
+        affine = header.get_best_affine()
+        axes = np.argsort(nib.io_orientation(affine)[:, 0])
+        shape = _shape3(header, path)
+        return tuple(shape[i] for i in axes), nib.affines.voxel_sizes(affine)[axes]
 
 
 @contextmanager
@@ -86,6 +93,8 @@ def _refusing(path: Path) -> Iterator[None]:
     try:
         with LoggingOutputSuppressor(), np.errstate(over="ignore", invalid="ignore"):
             yield
+    except BadInput:
+        raise
     except _READ_ERRORS as error:
         reason = str(error).strip() or type(error).__name__
         raise BadInput(f"cannot be read as NIfTI ({reason})", where=str(path), fix=_REPLACE) from error
@@ -94,25 +103,32 @@ def _refusing(path: Path) -> Iterator[None]:
 _REPLACE = "Replace the file or leave the scan out"
 
 
-def _open(path: Path) -> nibabel.Nifti1Image:
-    """The file's header as a nibabel image; no voxel is read."""
+def _header(path: Path) -> Any:  # noqa: ANN401 - nibabel's headers are not typed
+    """The file's header, checked; no voxel is read."""
     if not path.name.lower().endswith((".nii", ".nii.gz")):
         raise BadInput("a scan must be a .nii or .nii.gz file", where=str(path), fix="Convert it to NIfTI")
     if not path.is_file():
         raise BadInput("no such file", where=str(path), fix="Correct the path or restore the file")
-    image = nibabel.load(path)
-    if not isinstance(image, nibabel.Nifti1Image):
-        raise BadInput(f"not NIfTI but {type(image).__name__}", where=str(path), fix="Convert it to NIfTI")
-    _shape3(image, path)
-    if not np.isfinite(image.affine).all() or abs(np.linalg.det(image.affine[:3, :3])) < 1e-9:
+    with _decompressed(path) as stream:
+        block = stream.read(max(_HEADERS))
+    stated = [int.from_bytes(block[:4], order) for order in ("little", "big")]
+    length = next((length for length in _HEADERS if length in stated), None)
+    if length is None or len(block) < length:
+        raise BadInput("cannot be read as NIfTI (no NIfTI header)", where=str(path), fix=_REPLACE)
+    header = _HEADERS[length](block[:length])
+    if header["magic"].item().rstrip(b"\0") not in (b"n+1", b"n+2"):
+        raise BadInput("cannot be read as NIfTI (wrong magic number)", where=str(path), fix=_REPLACE)
+    _shape3(header, path)
+    affine = header.get_best_affine()
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise BadInput("the header's affine is singular or not finite", where=str(path), fix=_REPLACE)
-    return image
+    return header
 
 
-def _shape3(image: nibabel.Nifti1Image, path: Path) -> tuple[int, ...]:
+def _shape3(header: Any, path: Path) -> tuple[int, ...]:  # noqa: ANN401
     """The three spatial sizes; further axes must have length 1."""
-    shape = tuple(int(size) for size in image.shape)
-    if len(shape) > 3 and prod(shape[3:]) > 1:
+    shape = tuple(int(size) for size in header.get_data_shape())
+    if len(shape) > 3 and prod(shape[3:]) != 1:
         raise BadInput(
             f"holds {prod(shape[3:])} volumes (shape {shape}), one is needed",
             where=str(path),
@@ -127,55 +143,60 @@ def _shape3(image: nibabel.Nifti1Image, path: Path) -> tuple[int, ...]:
     return shape[:3]
 
 
-def _check_size(image: nibabel.Nifti1Image, path: Path) -> None:
+def _check_size(header: Any, path: Path) -> None:  # noqa: ANN401
     """Compare what the header promises with a limit and with what the file can hold."""
-    dtype = _dtype(image)
+    dtype = header.get_data_dtype()
     if dtype.kind not in "iuf":
         raise BadInput(
             f"voxels must be real numbers, their type is {dtype}", where=str(path), fix="Convert it"
         )
-    voxels = prod(image.shape)
+    if header.get_data_offset() < header.sizeof_hdr:
+        raise BadInput(
+            f"the voxels begin within the header, at byte {header.get_data_offset()}",
+            where=str(path),
+            fix=_REPLACE,
+        )
+    shape = header.get_data_shape()
+    voxels = prod(map(int, shape))
     if voxels > MAX_VOXELS:
         raise BadInput(
-            f"the header claims {voxels} voxels (shape {image.shape}), more than {MAX_VOXELS}",
+            f"the header claims {voxels} voxels (shape {shape}), more than {MAX_VOXELS}",
             where=str(path),
             fix=_REPLACE,
         )
     held = path.stat().st_size * (_GZIP_RATIO if _gzipped(path) else 1)
-    if held < _needed(image):
+    if held < _needed(header):
         raise BadInput(
-            f"truncated: the header promises {_needed(image)} bytes, the file holds at most {held}",
+            f"truncated: the header promises {_needed(header)} bytes, the file holds at most {held}",
             where=str(path),
             fix=_REPLACE,
         )
 
 
-def _needed(image: nibabel.Nifti1Image) -> int:
-    return int(_proxy(image).offset) + prod(image.shape) * _dtype(image).itemsize
-
-
-def _proxy(image: nibabel.Nifti1Image) -> ArrayProxy:
-    return cast(ArrayProxy, image.dataobj)
-
-
-def _dtype(image: nibabel.Nifti1Image) -> np.dtype:
-    dtype: np.dtype = cast(Any, image).get_data_dtype()
-    return dtype
+def _needed(header: Any) -> int:  # noqa: ANN401
+    """Bytes from the file's beginning to its last voxel's end."""
+    voxels = prod(map(int, header.get_data_shape()))
+    return int(header.get_data_offset()) + voxels * int(header.get_data_dtype().itemsize)
 
 
 def _gzipped(path: Path) -> bool:
     return path.name.lower().endswith(".gz")
 
 
-def _content(path: Path, image: nibabel.Nifti1Image) -> bytes:
+def _decompressed(path: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(path)) if _gzipped(path) else path.open("rb")
+
+
+def _content(path: Path, header: Any) -> bytes:  # noqa: ANN401
     """The decompressed file, never more than one byte beyond what its header promises."""
-    with gzip.open(path) if _gzipped(path) else path.open("rb") as stream:
-        content = stream.read(_needed(image) + 1)
-    if len(content) < _needed(image):
+    needed = _needed(header)
+    with _decompressed(path) as stream:
+        content = stream.read(needed + 1)
+    if len(content) < needed:
         raise BadInput(
-            f"truncated: {len(content)} of {_needed(image)} bytes are there", where=str(path), fix=_REPLACE
+            f"truncated: {len(content)} of {needed} bytes are there", where=str(path), fix=_REPLACE
         )
-    return bytes(content)
+    return content
 
 
 def _canonical(data: np.ndarray, affine: np.ndarray, path: Path) -> Volume:

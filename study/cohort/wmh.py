@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 from study.badinput import BadInput
+from study.cohort.inside import check_inside
 from study.cohort.lesions import as_quantity, count_lesions
 from study.cohort.scan import Cohort, Scan
 from study.cohort.table import Row, read_rows
@@ -60,6 +61,9 @@ def _folders(root: Path) -> list[str]:
     _refuse_lone(masks - images, f"has {_LESIONS} but no {_IMAGE}", f"Add {_IMAGE} or move the folder away")
     if not images:
         raise BadInput(f"no {_IMAGE} below this folder", where=str(root), fix="Point at the cohort's folder")
+    for folder in images:
+        for name in (_IMAGE, _LESIONS):
+            check_inside(folder / name, root, where=str(folder / name), what="the file")
     return sorted(folder.relative_to(root).as_posix() for folder in images)
 
 

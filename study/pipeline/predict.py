@@ -11,6 +11,7 @@ from study.badinput import BadInput
 from study.cohort.preprocess import preprocess_files
 from study.pipeline.progress import Progress
 from study.record import atomic
+from study.regression.device import check_device
 from study.regression.model import load_networks
 from study.regression.prediction import Predictor, draw_views, predict
 from study.regression.recipe import Recipe, read_recipe
@@ -34,6 +35,7 @@ def predict_scans(
     Raises:
         BadInput: The export or a scan cannot be read, or masks are missing.
     """
+    check_device(device)
     recipe = read_recipe(export / "config.yaml")
     networks = [network.to(device) for network in load_networks(export / "model.safetensors", recipe.config)]
     _check_masks(recipe, scans, masks)
@@ -47,14 +49,25 @@ def predict_scans(
     return pd.DataFrame(rows, columns=["id", "prediction", "sd"])
 
 
+def check_output(path: Path) -> None:
+    """Refuse a file that predictions could not be written to, before they are made.
+
+    Raises:
+        BadInput: An unknown ending, or a folder.
+    """
+    if path.suffix not in (".csv", ".tsv", ".parquet"):
+        raise BadInput(f"predictions are .csv, .tsv or .parquet, got `{path.suffix}`", where=str(path))
+    if path.is_dir():
+        raise BadInput("is a folder", where=str(path), fix="Name a file")
+
+
 def write_predictions(path: Path, table: pd.DataFrame) -> None:
     """Write a table as CSV, TSV or Parquet, by the file's ending.
 
     Raises:
-        BadInput: Another ending.
+        BadInput: As `check_output`.
     """
-    if path.suffix not in (".csv", ".tsv", ".parquet"):
-        raise BadInput(f"predictions are .csv, .tsv or .parquet, got `{path.suffix}`", where=str(path))
+    check_output(path)
     with atomic(path) as stream:
         if path.suffix == ".parquet":
             table.to_parquet(stream, index=False)

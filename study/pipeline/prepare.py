@@ -1,22 +1,23 @@
 """The prepare stage: phantom, cohort arrays, split and provenance made once, or read back and checked."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from study.badinput import BadInput
 from study.cohort.arrays import CohortArrays, build_arrays, open_arrays
 from study.cohort.phantom import write_phantom
-from study.cohort.scans import read_cohort
-from study.cohort.split import pseudo_uniform, split_test
+from study.cohort.scans import Cohort, read_cohort
+from study.pipeline.division import Listing, draw_split, listing, positions, study_folds
 from study.pipeline.lock import CLAIM, LOCK
-from study.pipeline.prepared import Prepared, read_spaces
+from study.pipeline.prepared import Prepared, checked_spaces, read_spaces
 from study.pipeline.progress import Progress
 from study.pipeline.provenance import provenance
+from study.pipeline.refusal import leaving_nothing
 from study.pipeline.unchanged import check_question, check_split
+from study.plainyaml import read_yaml
 from study.record import PART, StudyDirectory, read_json, remove_parts, write_json, write_yaml
 from study.regression.precision import fastest_precision
 from study.settings import StudySettings, validate_settings
@@ -37,6 +38,16 @@ def prepare(settings: StudySettings, root: Path, progress: Progress) -> Prepared
     if directory.settings.exists():
         _refuse_other(directory, settings)
         return open_study(root, progress)
+    with leaving_nothing(directory.root):
+        return _begin(settings, directory, progress)
+
+
+def _begin(settings: StudySettings, directory: StudyDirectory, progress: Progress) -> Prepared:
+    """A new study; cohort and settings are found to fit before any voxel is read."""
+    if directory.root.exists() and not directory.root.is_dir():
+        raise BadInput(
+            "the output folder is a file", where=str(directory.root), fix="Choose another with --out"
+        )
     if directory.root.exists() and any(
         entry.name not in BEGUN and not entry.name.endswith(PART) for entry in directory.root.iterdir()
     ):
@@ -48,6 +59,7 @@ def prepare(settings: StudySettings, root: Path, progress: Progress) -> Prepared
     read_spaces(settings)
     remove_parts(directory.root)
     settings = _with_phantom(settings, directory, progress)
+    _check_division(settings, listing(_cohort(settings)))
     arrays = _arrays(settings, directory, progress)
     settings = _with_precision(settings, arrays)
     _tell(settings, arrays, progress)
@@ -78,17 +90,25 @@ def open_study(root: Path, progress: Progress, accept: Collection[str] = ()) -> 
             fix="Start one: setsum run STUDY.yaml --out DIR",
         )
     remove_parts(directory.root)
-    settings = validate_settings(yaml.safe_load(directory.settings.read_text()), str(directory.settings))
+    settings = validate_settings(_written(directory), str(directory.settings))
     check_split(directory)
-    arrays = _arrays(settings, directory, progress, read_json(directory.provenance)["fingerprint"])
+    arrays = _arrays(settings, directory, progress, str(read_json(directory.provenance).get("fingerprint")))
     split = read_json(directory.split)
-    prepared = _positions(settings, directory, arrays, split["development"], split["test"])
+    prepared = _positioned(settings, directory, arrays, split["development"], split["test"])
     check_question(prepared, accept)
     return prepared
 
 
+def _written(directory: StudyDirectory) -> dict[str, Any]:
+    """The study file of a study directory, which somebody may have edited."""
+    content = read_yaml(directory.settings)
+    if not isinstance(content, dict):
+        raise BadInput("is damaged", where=str(directory.settings), fix="Restore it")
+    return content
+
+
 def _refuse_other(directory: StudyDirectory, settings: StudySettings) -> None:
-    old = yaml.safe_load(directory.settings.read_text())
+    old = _written(directory)
     new = settings.model_dump(mode="json")
     if settings.cohort.path is None:
         new["cohort"]["path"] = str(directory.root / "phantom")
@@ -122,21 +142,32 @@ def _with_phantom(settings: StudySettings, directory: StudyDirectory, progress: 
     return settings.model_copy(update={"cohort": settings.cohort.model_copy(update={"path": path})})
 
 
-def _arrays(
-    settings: StudySettings, directory: StudyDirectory, progress: Progress, expected: str | None = None
-) -> CohortArrays:
-    """The preprocessed cohort, built once and reused while it fits."""
-    assert settings.cohort.path is not None
+def _cohort(settings: StudySettings) -> Cohort:
     source = settings.cohort
-    if not settings.cohort.path.exists() and directory.cohort.exists():
-        return open_arrays(directory.cohort)
-    cohort = read_cohort(
-        settings.cohort.path,
+    assert source.path is not None
+    return read_cohort(
+        source.path,
         source.layout,
         label=source.label,
         label_column=source.label_column,
         suffix=source.suffix,
     )
+
+
+def _check_division(settings: StudySettings, cohort: Listing) -> None:
+    development, _ = draw_split(settings, cohort)
+    folds = study_folds(settings, cohort, positions(cohort, development), settings.seed)
+    checked_spaces(settings, folds)
+
+
+def _arrays(
+    settings: StudySettings, directory: StudyDirectory, progress: Progress, expected: str | None = None
+) -> CohortArrays:
+    """The preprocessed cohort, built once and reused while it fits."""
+    assert settings.cohort.path is not None
+    if not settings.cohort.path.exists() and directory.cohort.exists():
+        return open_arrays(directory.cohort)
+    cohort = _cohort(settings)
     spec = settings.preprocessing
     if settings.validation.protocol == "paper":
         spec = spec.model_copy(update={"intensities": "unit"})
@@ -176,33 +207,17 @@ def _with_precision(settings: StudySettings, arrays: CohortArrays) -> StudySetti
 
 def _drawn(settings: StudySettings, directory: StudyDirectory, arrays: CohortArrays) -> Prepared:
     """The study with its split, drawn from the study's seed."""
-    wanted = settings.split
-    split = split_test(
-        arrays.ids,
-        arrays.labels,
-        arrays.sites,
-        arrays.groups,
-        test=wanted.test,
-        stratify=wanted.stratify,
-        seed=settings.seed,
-    )
-    kept = split.development
-    if wanted.development is not None:
-        where = {name: position for position, name in enumerate(arrays.ids)}
-        labels = arrays.labels[[where[name] for name in kept]]
-        kept = pseudo_uniform(kept, labels, wanted.development, settings.seed)
-    return _positions(settings, directory, arrays, list(kept), list(split.test))
+    return _positioned(settings, directory, arrays, *draw_split(settings, arrays))
 
 
-def _positions(
+def _positioned(
     settings: StudySettings,
     directory: StudyDirectory,
     arrays: CohortArrays,
-    development: list[str],
-    test: list[str],
+    development: Sequence[str],
+    test: Sequence[str],
 ) -> Prepared:
-    where = {name: position for position, name in enumerate(arrays.ids)}
-    rows = [np.sort([where[name] for name in names]).astype(np.int64) for names in (development, test)]
+    rows = [positions(arrays, names) for names in (development, test)]
     return Prepared(directory, settings, arrays, *rows)
 
 

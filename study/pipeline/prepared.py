@@ -1,6 +1,6 @@
 """A prepared study, as every later stage sees it: settings, cohort, split, folds and spaces."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ from study.badinput import BadInput
 from study.cohort.arrays import CohortArrays
 from study.cohort.rows import Rows
 from study.cohort.split import Fold
-from study.pipeline.folds import draw_folds
+from study.pipeline.division import study_folds
 from study.record import StudyDirectory
 from study.settings import StudySettings
 from study.sweep.spaces import Space, built_in_arms, check_space, read_space, with_training
@@ -43,10 +43,7 @@ class Prepared:
     @cached_property
     def spaces(self) -> dict[str, Space]:
         """The arms' search spaces, checked against the size of the training folds."""
-        spaces = read_spaces(self.settings)
-        for space in spaces.values():
-            check_space(space, min(len(fold.train) for fold in self.folds))
-        return spaces
+        return checked_spaces(self.settings, self.folds)
 
     @property
     def labels_M(self) -> NDArray[np.float64]:
@@ -65,17 +62,7 @@ class Prepared:
 
     def folds_of(self, seed: int) -> tuple[Fold, ...]:
         """Folds within the development scans, drawn from a seed."""
-        validation = self.settings.validation
-        return draw_folds(
-            self.arrays,
-            self.development,
-            folds=validation.folds,
-            repeats=validation.repeats,
-            holdout=validation.scans if validation.protocol == "paper" else None,
-            stratify=self.settings.split.stratify,
-            seed=seed,
-            study_seed=self.settings.seed,
-        )
+        return study_folds(self.settings, self.arrays, self.development, seed)
 
     def confirm_seed(self, number: int) -> int:
         """Training seed of a confirmation: fresh, and the same for every configuration."""
@@ -102,6 +89,18 @@ def read_spaces(settings: StudySettings) -> dict[str, Space]:
         if space.arm in spaces:
             raise BadInput(f"`{space.arm}` is named twice", where="arms", fix="Name each arm once")
         spaces[space.arm] = space
+    return spaces
+
+
+def checked_spaces(settings: StudySettings, folds: Sequence[Fold]) -> dict[str, Space]:
+    """`read_spaces`, their set sizes checked against the smallest training fold.
+
+    Raises:
+        BadInput: As `read_spaces`, or sets are larger than a training fold.
+    """
+    spaces = read_spaces(settings)
+    for space in spaces.values():
+        check_space(space, min(len(fold.train) for fold in folds))
     return spaces
 
 

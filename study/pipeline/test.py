@@ -15,6 +15,7 @@ from study.cohort.scans import read_cohort
 from study.pipeline.confirm import winners
 from study.pipeline.prepared import Prepared
 from study.pipeline.progress import Progress
+from study.pipeline.refusal import leaving_nothing
 from study.record import append_line, read_frame, read_lines, write_frame
 from study.regression.config import TrialConfig
 from study.regression.model import load_networks
@@ -46,7 +47,7 @@ def test_external(prepared: Prepared, path: Path, progress: Progress) -> None:
             f"an external cohort cannot be called `{OWN}`", where=str(path), fix="Rename its folder"
         )
     target = prepared.directory.root / "external" / name
-    with progress.stage(f"cohort {name}", len(cohort.scans)) as update:
+    with leaving_nothing(target), progress.stage(f"cohort {name}", len(cohort.scans)) as update:
         arrays = build_arrays(
             cohort, prepared.arrays.preprocessing, target, progress=lambda done, total: update(done)
         )

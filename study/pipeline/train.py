@@ -9,11 +9,14 @@ from study.badinput import BadInput
 from study.cohort.arrays import CohortArrays, build_arrays
 from study.cohort.rows import Rows
 from study.cohort.scans import read_cohort
-from study.pipeline.folds import draw_folds
+from study.cohort.split import Fold
+from study.pipeline.division import Listed, draw_folds, listing
 from study.pipeline.progress import Progress
+from study.pipeline.refusal import leaving_nothing
 from study.record import write_yaml
 from study.regression.crossvalidation import CrossValidation, Report
 from study.regression.curve import judge
+from study.regression.device import check_device
 from study.regression.model import save_networks
 from study.regression.prediction import Predictor
 from study.regression.recipe import Recipe
@@ -37,8 +40,11 @@ def train(
         BadInput: The cohort cannot be read, or holds only some of the recipe's scans.
         DivergedError: A training diverged.
     """
+    check_device(device)
     scans = read_cohort(cohort, layout)
-    with progress.stage("cohort", len(scans.scans)) as update:
+    # Divided before minutes of preprocessing: too few scans are known from the list alone.
+    _folds(recipe, listing(scans), _rows(recipe, listing(scans), cohort), recipe.seeds[0])
+    with leaving_nothing(out), progress.stage("cohort", len(scans.scans)) as update:
         arrays = build_arrays(
             scans, recipe.preprocessing, out / "cohort", progress=lambda done, total: update(done)
         )
@@ -57,16 +63,7 @@ def train(
 def _train_seed(
     recipe: Recipe, arrays: CohortArrays, rows: list[int], seed: int, progress: Progress, device: str
 ) -> tuple[Trained, list[Predictor]]:
-    folds = draw_folds(
-        arrays,
-        rows,
-        folds=recipe.folds,
-        repeats=recipe.repeats,
-        holdout=recipe.holdout,
-        stratify=recipe.stratify,
-        seed=seed,
-        study_seed=recipe.view_seed,
-    )
+    folds = _folds(recipe, arrays, rows, seed)
     labels_M = arrays.labels[rows]
     trial = CrossValidation(
         recipe.config,
@@ -92,7 +89,20 @@ def _train_seed(
     return Trained(seed=seed, report=reports[-1], verdict=outcome.verdict), trial.networks()
 
 
-def _rows(recipe: Recipe, arrays: CohortArrays, cohort: Path) -> list[int]:
+def _folds(recipe: Recipe, cohort: Listed, rows: list[int], seed: int) -> tuple[Fold, ...]:
+    return draw_folds(
+        cohort,
+        rows,
+        folds=recipe.folds,
+        repeats=recipe.repeats,
+        holdout=recipe.holdout,
+        stratify=recipe.stratify,
+        seed=seed,
+        study_seed=recipe.view_seed,
+    )
+
+
+def _rows(recipe: Recipe, arrays: Listed, cohort: Path) -> list[int]:
     """Positions to train on: the recipe's own scans where the cohort holds them, else all."""
     where = {name: position for position, name in enumerate(arrays.ids)}
     missing = [name for name in recipe.scans if name not in where]

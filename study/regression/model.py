@@ -32,8 +32,10 @@ def load_networks(path: Path, config: TrialConfig) -> list[Predictor]:
     """
     try:
         tensors = load_file(path)
-        count = 1 + max(int(name.split(".", 1)[0]) for name in tensors)
-        networks = [build_predictor(config) for _ in range(count)]
+        numbers = {int(name.split(".", 1)[0]) for name in tensors}
+        if not numbers or numbers != set(range(len(numbers))):
+            raise ValueError("networks are not numbered 0, 1, 2, ...")
+        networks = [build_predictor(config) for _ in numbers]
         for number, network in enumerate(networks):
             own = f"{number}."
             network.load_state_dict(

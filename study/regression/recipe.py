@@ -1,13 +1,14 @@
 """A recipe: one configuration with all it takes to train it again, as an export's `config.yaml` holds it."""
 
+import json
 from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from study.badinput import BadInput
 from study.cohort.preprocess import Preprocessing
+from study.plainyaml import read_yaml
 from study.regression.config import TrialConfig
 
 
@@ -42,13 +43,9 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         BadInput: It cannot be read, or a field is unknown or out of its range.
     """
+    content = read_yaml(path)
     try:
-        content = yaml.safe_load(path.read_text())
-        return Recipe.model_validate(content)
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"the configuration cannot be read ({error})", where=str(path)) from error
-    except yaml.YAMLError as error:
-        raise BadInput(f"not valid YAML ({' '.join(str(error).split())})", where=str(path)) from error
+        return Recipe.model_validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])

@@ -25,6 +25,8 @@ Scalar = bool | int | float | str
 LENGTHS = {"uniform": 2, "loguniform": 2, "quniform": 3, "randint": 2, "qrandint": 3}
 KINDS = (*LENGTHS, "choice")
 INTEGER = ("randint", "qrandint")
+LARGEST = 1e15
+"""Of a bound: up to here float64 tells whole numbers apart."""
 NAMED = ("default", "paper")
 
 
@@ -126,6 +128,8 @@ def _check_range(searched: Searched, field: str, where: str) -> None:
     ):
         what = "whole numbers" if kind in INTEGER else "numbers"
         raise BadInput(f"`{kind}` takes {LENGTHS[kind]} {what}, got {arguments}", where=where)
+    if any(abs(a) > LARGEST or a != a for a in arguments if isinstance(a, int | float)):  # nan != nan
+        raise BadInput(f"`{kind}` takes numbers of at most {LARGEST:g}, got {arguments}", where=where)
     numbers = _numbers(searched)
     low, high = _bounds(searched)
     if not low < high:

@@ -2,22 +2,20 @@
 
 A file has three headings, `scientific` (what the arm asks about), `nuisance` (tuned alike in
 every arm) and `fixed`. Keys are fields of the trial configuration; a value is a constant or a
-domain (`study.sweep.domains`). The arm is named after the file. Numbers such as `1e-5`, which
-YAML 1.1 reads as text, are read as numbers.
+domain (`study.sweep.domains`). The arm is named after the file.
 """
 
-import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import islice, product
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 from ray.tune.search.sample import Domain
 
 import study
 from study.badinput import BadInput
+from study.plainyaml import read_yaml
 from study.regression.config import TrialConfig
 from study.sweep.domains import Scalar, Searched, check_value, read_searched
 
@@ -113,13 +111,14 @@ def read_space(path: str | Path) -> Space:
         BadInput: With file, key and reason, for whatever is wrong with it.
     """
     path = Path(path)
-    content = _read_yaml(path)
+    content = _read_headings(path)
     headings = {heading: _entries_under(heading, content, str(path)) for heading in HEADINGS}
     seen: set[str] = set()
     for heading, entries in headings.items():
         if repeated := seen & set(entries):
             raise BadInput(f"`{min(repeated)}` stands under two headings", where=f"{path}: {heading}")
         seen |= set(entries)
+    _check_name(path)
     space = Space(arm=path.stem, where=str(path), **headings)
     _check_fit(space)
     return space
@@ -182,6 +181,17 @@ def _check_fit(space: Space) -> None:
         space.resolve(dict(zip(space.searched, values, strict=True)))
 
 
+def _check_name(path: Path) -> None:
+    """An arm's name becomes a folder's."""
+    if path.stem.startswith(".") or not path.stem.isprintable() or "\\" in path.stem:
+        raise BadInput(
+            f"an arm is named after its file, and {path.stem!r} starts with a dot, or has backslashes or "
+            "control characters",
+            where=str(path),
+            fix="Rename the file",
+        )
+
+
 def _entries_under(heading: str, content: Mapping[str, object], where: str) -> dict[str, Entry]:
     entries = content[heading]
     if not isinstance(entries, dict):
@@ -215,33 +225,8 @@ def _check_known(field: object, where: str) -> str:
     return field
 
 
-class _Loader(yaml.SafeLoader):
-    """The safe loader, without repeated keys and with YAML 1.2's numbers (`1e-5`)."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise BadInput(f"`{key}` stands twice", where=f"line {node.start_mark.line + 1}")
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
-
-
-def _read_yaml(path: Path) -> dict[str, object]:
-    try:
-        content = yaml.load(path.read_text(), Loader=_Loader)  # noqa: S506 - a safe loader, above
-    except BadInput as error:
-        raise BadInput(error.what, where=f"{path}: {error.where}", fix=error.fix) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"cannot be read ({error})", where=str(path)) from None
-    except yaml.YAMLError as error:
-        raise BadInput(f"is not YAML: {error}", where=str(path)) from None
+def _read_headings(path: Path) -> dict[str, object]:
+    content = read_yaml(path)
     if not isinstance(content, dict) or set(content) != set(HEADINGS):
         got = ", ".join(map(str, content)) if isinstance(content, dict) else repr(content)
         raise BadInput(

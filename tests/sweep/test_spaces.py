@@ -102,7 +102,7 @@ def test_ray_and_optuna_draw_from_the_same_values(tmp_path):
         ("{objective: mixup, n: {choice: [1, 2]}}", "mine.yaml", "n = 1 and p = 0"),
         ("{p: 0.1, p: 0.2}", "p", "stands twice"),
         ("[p]", "scientific", "holds fields"),
-        ("{p: 0.1", "mine.yaml", "is not YAML"),
+        ("{p: 0.1", "mine.yaml", "not valid YAML"),
     ],
 )
 def test_a_wrong_entry_is_refused_with_file_key_and_reason(tmp_path, scientific, key, reason):
