@@ -33,6 +33,7 @@ Cpus = Annotated[float | None, typer.Option("--cpus-per-trial", help="CPU cores 
 Gpus = Annotated[
     float | None, typer.Option("--gpus-per-trial", help="GPUs of one trial; a fraction shares one.")
 ]
+Accept = Annotated[list[str] | None, typer.Option(help="Go on though this has changed: code.")]
 Address = Annotated[
     str | None, typer.Option(help="Address of a Ray cluster; a local one is started otherwise.")
 ]
@@ -145,23 +146,25 @@ def export(directory: StudyDir) -> None:
 
 
 @app.command()
-def resume(directory: StudyDir) -> None:
+def resume(directory: StudyDir, accept_change: Accept = None) -> None:
     """Run whatever is left of a study."""
     from study.pipeline.progress import Progress
     from study.pipeline.stages import resume as resume_stages
 
-    _print_end(resume_stages(directory, Progress()))
+    _print_end(resume_stages(directory, Progress(), accept_change or ()))
 
 
 @app.command()
 def extend(
-    directory: StudyDir, trials: Annotated[int, typer.Option(help="Trials more in every arm.")]
+    directory: StudyDir,
+    trials: Annotated[int, typer.Option(help="Trials more in every arm.")],
+    accept_change: Accept = None,
 ) -> None:
     """Search further and confirm again; the test set stays closed until `setsum test`."""
     from study.pipeline.progress import Progress
     from study.pipeline.stages import extend as extend_stages
 
-    _print_end(extend_stages(directory, trials, Progress()))
+    _print_end(extend_stages(directory, trials, Progress(), accept_change or ()))
     typer.echo(
         f"The test set was not opened. To test the winners of the longer search: setsum test {directory}"
     )

@@ -74,7 +74,7 @@ class Bench:
         damage: Damage | None = None,
         *,
         pace: str = "quick",
-        fields: tuple[str, ...] = ("resources.cpus_per_trial=2",),
+        fields: tuple[str, ...] = ("resources.cpus_per_trial=1.5",),
         fault: str = "none",
         expected: tuple[int, ...] = (-signal.SIGKILL,),
         flags: tuple[str, ...] = (),
