@@ -5,7 +5,7 @@ OUT ?= setsum-study
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help study test test-slow check format clean
+.PHONY: help study test test-slow kill-matrix check format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,6 +18,9 @@ test: $(VENV)/.dev ## run the tests
 
 test-slow: $(VENV)/.dev ## run the checks that take minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow
+
+kill-matrix: $(VENV)/.dev ## kill studies everywhere, resume and compare them (half an hour)
+	$(BIN)/python tests/kills/matrix.py
 
 check: $(VENV)/.dev ## format, lint, types, layers and tests
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""The `setsum` command, with a fault at one instant of its writing; run by kill_matrix.py.
+"""The `setsum` command, with a fault at one instant of its writing; run by bench.py.
 
 FAULT names it: `kill:NAME:K` ends the process without warning in the middle of the K-th write of a
 file called NAME (its last line torn where lines are appended), `full:NAME:K` finds the disk full
