@@ -1,5 +1,7 @@
 """The one exception for what a user can cause: what is wrong, where, and what to do about it."""
 
+from study.password import mask
+
 
 class BadInput(ValueError):  # noqa: N818 - what users meet is input, not an error of theirs or ours
     """Something the user gave cannot be used; the command prints one line and exits with 2.
@@ -18,7 +20,8 @@ class BadInput(ValueError):  # noqa: N818 - what users meet is input, not an err
         line = f"{self.where}: {self.what}" if self.where else self.what
         if self.fix:
             line = f"{line.rstrip('.')}. {self.fix}"
-        return " ".join(line.split())
+        # Drivers and parsers quote what they were given.
+        return mask(" ".join(line.split()))
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (self.what, self.where, self.fix)

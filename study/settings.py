@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from study.badinput import BadInput
 from study.cohort.preprocess import Preprocessing
+from study.password import has_password
 from study.record import FORMAT
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -82,7 +83,7 @@ class SearchSettings(_Section):
     sampler: Literal["tpe", "random", "qmc"] = "tpe"
     scheduler: Literal["fifo", "asha"] = "fifo"
     storage: str | None = None
-    """Database URL of the search; a journal file in the study directory when not given."""
+    """Database URL of the search, its password as `${NAME}`; a journal in the study directory by default."""
     failures: float = Field(default=0.5, ge=0, le=1)
     """Share of an arm's trials that may fail before its search is stopped."""
 
@@ -175,7 +176,7 @@ def read_settings(source: Path | None, overrides: Sequence[str] = ()) -> StudySe
 def validate_settings(content: Mapping[str, Any], name: str) -> StudySettings:
     """Typed settings from plain data; `name` says in errors where they came from."""
     try:
-        return StudySettings.model_validate(content)
+        settings = StudySettings.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(
@@ -186,6 +187,13 @@ def validate_settings(content: Mapping[str, Any], name: str) -> StudySettings:
             where=name,
             fix="setsum init shows every field with its meaning",
         ) from error
+    if has_password(settings.search.storage or ""):
+        raise BadInput(
+            "`search.storage` holds a password, and study files are copied and shown",
+            where=name,
+            fix="Write ${NAME} in its place, and set the environment variable NAME to it",
+        )
+    return settings
 
 
 def _read(path: Path) -> str:
