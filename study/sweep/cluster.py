@@ -12,6 +12,7 @@ from typing import Any
 
 import ray
 from filelock import FileLock, Timeout
+from ray._private import ray_constants
 
 from study.badinput import BadInput
 
@@ -34,6 +35,8 @@ QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
 }
+LOCAL = QUIET | {"RAY_AUTH_MODE": "disabled", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Of a Ray started here; the second keeps its processes on loopback, see `_start_on_loopback`."""
 
 
 @contextmanager
@@ -50,22 +53,12 @@ def start_ray(address: str | None = None, cpus: int | None = None) -> Iterator[N
     if ray.is_initialized():
         yield
         return
-    settings = QUIET if address else QUIET | {"RAY_AUTH_MODE": "disabled"}
-    with _environment(settings), _temporary_directory() as temporary:
+    with _environment(QUIET if address else LOCAL), _temporary_directory() as temporary:
         try:
             if address:
                 _connect(address)
             else:
-                ray.init(
-                    address="local",
-                    num_cpus=cpus,
-                    object_store_memory=OBJECT_STORE_BYTES,
-                    include_dashboard=False,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                    _node_ip_address="127.0.0.1",
-                    _temp_dir=temporary,
-                )
+                _start_on_loopback(cpus, temporary)
             yield
         finally:
             ray.shutdown()
@@ -107,6 +100,27 @@ def _room(node: dict[str, float], cpus: float, gpus: float) -> int:
     available = int(node.get("GPU", 0))
     by_gpu = available * int(1 / gpus + 1e-9) if gpus <= 1 else available // int(gpus)
     return min(by_cpu, by_gpu)
+
+
+def _start_on_loopback(cpus: int | None, temporary: str) -> None:
+    # Ray swaps 127.0.0.1 for the machine's own address, and then listens to the network, unless it
+    # takes this system for one that cannot be part of a cluster. It has read the variable of LOCAL
+    # when it was imported, so in this process the switch itself is set.
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        ray.init(
+            address="local",
+            num_cpus=cpus,
+            object_store_memory=OBJECT_STORE_BYTES,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            _node_ip_address="127.0.0.1",
+            _temp_dir=temporary,
+        )
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def _connect(address: str) -> None:

@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search.optuna import OptunaSearch
 
 from study.badinput import BadInput
+from study.password import HIDDEN, expand
 from study.sweep.samplers import SAMPLERS
 from study.sweep.spaces import Space
 
@@ -27,18 +28,19 @@ ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
 def open_storage(storage: str | Path) -> BaseStorage:
-    """A journal file, or a database by its URL (anything with `://`).
+    """A journal file, or a database by its URL (anything with `://`), `${NAME}` from the environment.
 
     A journal that a killed process left with a torn last line loses that line; otherwise the next
     entry would be appended to it and the journal could never be read again. One that cannot be read
     at all, because its beginning was lost, is put aside: the runs' own records hold what it held.
 
     Raises:
-        BadInput: The journal or the database cannot be opened.
+        BadInput: The journal or the database cannot be opened, or a variable is not set.
     """
+    url, secrets = _expanded(storage) if isinstance(storage, str) else ("", ())
     try:
-        if "://" in str(storage):
-            return RDBStorage(str(storage))
+        if "://" in url:
+            return RDBStorage(url)
         path = Path(storage).resolve()
         path.parent.mkdir(parents=True, exist_ok=True)
         _mend(path)
@@ -48,10 +50,13 @@ def open_storage(storage: str | Path) -> BaseStorage:
             path.replace(_free_name(path))
             return JournalStorage(JournalFileBackend(str(path)))
     except Exception as error:
-        # Databases raise whatever their drivers raise.
+        # Databases raise whatever their drivers raise, and may quote what they were given.
+        reason = str(error)
+        for secret in secrets:
+            reason = reason.replace(secret, HIDDEN)
         raise BadInput(
-            f"the search's storage cannot be opened ({error})", where=str(storage), fix="Check path or URL"
-        ) from error
+            f"the search's storage cannot be opened ({reason})", where=str(storage), fix="Check path or URL"
+        ) from (None if secrets else error)
 
 
 def open_study(
@@ -111,6 +116,17 @@ def ended(study: optuna.Study) -> list[FrozenTrial]:
 def interrupted(study: optuna.Study) -> list[FrozenTrial]:
     """Trials that were started and never ended, in the order of their numbers."""
     return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
+
+def _expanded(storage: str) -> tuple[str, tuple[str, ...]]:
+    try:
+        return expand(storage)
+    except KeyError as error:
+        raise BadInput(
+            f"the environment variable {error.args[0]} is not set",
+            where=f"search.storage: {storage}",
+            fix=f"export {error.args[0]}=...",
+        ) from None
 
 
 def _described(space: Space) -> dict[str, object]:
