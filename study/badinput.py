@@ -3,7 +3,7 @@
 from study.password import mask
 
 LONGEST = 600
-"""Characters of `what` that are shown: a wrong value may be a whole file."""
+"""Characters of `what` and of `where` that are shown: a wrong value may be a whole file."""
 
 
 class BadInput(ValueError):  # noqa: N818 - what users meet is input, not an error of theirs or ours
@@ -20,8 +20,8 @@ class BadInput(ValueError):  # noqa: N818 - what users meet is input, not an err
         super().__init__(what, where, fix)
 
     def __str__(self) -> str:
-        what = self.what if len(self.what) <= LONGEST else f"{self.what[:LONGEST]} ..."
-        line = f"{self.where}: {what}" if self.where else what
+        what, where = _short(self.what), _short(self.where)
+        line = f"{where}: {what}" if where else what
         if self.fix:
             line = f"{line.rstrip('.')}. {self.fix}"
         # Drivers and parsers quote what they were given.
@@ -33,6 +33,10 @@ class BadInput(ValueError):  # noqa: N818 - what users meet is input, not an err
 
 def _rebuild(what: str, where: str, fix: str) -> BadInput:
     return BadInput(what, where=where, fix=fix)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
 
 
 def _shown(character: str) -> str:

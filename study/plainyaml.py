@@ -85,6 +85,8 @@ def _check_plain(text: str, where: str) -> None:
             _refuse(event, "anchors and aliases (& and *)", where)
         if (tag := getattr(event, "tag", None)) is not None:
             _refuse(event, f"tags (here {tag})", where)
+        if isinstance(event, yaml.ScalarEvent) and "\0" in event.value:
+            _refuse(event, "null characters", where)
         level += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if level > MOST_LEVELS:
             _refuse(event, f"more than {MOST_LEVELS} levels", where)

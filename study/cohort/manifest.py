@@ -27,6 +27,7 @@ def read_manifest(path: Path, *, label: str, label_column: str, suffix: str) -> 
     Raises:
         BadInput: The table, one of its cells, or a file it names cannot be used.
     """
+    quantity = as_quantity("voxels" if label == "auto" else label)
     table = _one_table(path)
     rows = read_rows(table, ("id", "image"))
     from_column = label == "auto" and label_column in rows[0].cells
@@ -36,7 +37,6 @@ def read_manifest(path: Path, *, label: str, label_column: str, suffix: str) -> 
             where=str(table),
             fix="Add one of them",
         )
-    quantity = as_quantity("voxels" if label == "auto" else label)
     scans = [
         Scan(
             id=row.need("id"),

@@ -134,7 +134,7 @@ def _holds(out: Path, parameters: dict[str, object]) -> bool:
 
 def _start(out: Path, parameters: dict[str, object]) -> None:
     """An empty folder but for a note that says it is being written; a killed run's leavings go."""
-    out.mkdir(parents=True, exist_ok=True)
+    # Makes the folder, too.
     write_json(out / _UNFINISHED, parameters)
     for name in ("Utrecht", "Singapore", "Amsterdam", "images", "masks"):
         shutil.rmtree(out / name, ignore_errors=True)

@@ -136,7 +136,8 @@ def _ratio(volume: Volume, spec: Preprocessing, where: str) -> np.ndarray:
         return np.ones(3)
     ratio: np.ndarray = np.array(spec.spacing) / volume.spacing
     ratio[np.abs(ratio - 1) < 1e-3] = 1
-    if prod(volume.data.shape / ratio) > MAX_VOXELS:
+    # Axis by axis at least one voxel: a huge axis is not made up for by tiny ones.
+    if prod(np.maximum(1, volume.data.shape / ratio)) > MAX_VOXELS:
         raise BadInput(
             f"`spacing` {spec.spacing} would need more than {MAX_VOXELS} voxels",
             where=where,

@@ -8,6 +8,7 @@ of the other formats that nibabel might find in it.
 
 import gzip
 import io
+import logging
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,6 @@ from typing import Any, BinaryIO, cast
 
 import nibabel
 import numpy as np
-from nibabel.imageglobals import LoggingOutputSuppressor
 from nibabel.orientations import OrientationError
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
@@ -44,6 +44,10 @@ _READ_ERRORS = (
 )
 # NIfTI-1 and NIfTI-2, told apart by the length that their first four bytes state.
 _HEADERS = {348: nib.Nifti1Header, 540: nib.Nifti2Header}
+_MAGIC = {348: b"n+1", 540: b"n+2"}
+_SMALLEST_MM, _LARGEST_MM = 1e-4, 1e4
+# nibabel's remarks about headers would stand beside our one line.
+_SILENT = logging.Logger("nifti", logging.CRITICAL + 1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,7 +95,7 @@ def read_grid(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
 def _refusing(path: Path) -> Iterator[None]:
     """Turn whatever a damaged file makes nibabel, gzip or numpy raise into one named error."""
     try:
-        with LoggingOutputSuppressor(), np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             yield
     except BadInput:
         raise
@@ -115,14 +119,27 @@ def _header(path: Path) -> Any:  # noqa: ANN401 - nibabel's headers are not type
     length = next((length for length in _HEADERS if length in stated), None)
     if length is None or len(block) < length:
         raise BadInput("cannot be read as NIfTI (no NIfTI header)", where=str(path), fix=_REPLACE)
-    header = _HEADERS[length](block[:length])
-    if header["magic"].item().rstrip(b"\0") not in (b"n+1", b"n+2"):
+    header = _HEADERS[length](block[:length], check=False)
+    header.check_fix(logger=_SILENT)
+    if header["magic"].item() != _MAGIC[length]:
         raise BadInput("cannot be read as NIfTI (wrong magic number)", where=str(path), fix=_REPLACE)
     _shape3(header, path)
-    affine = header.get_best_affine()
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-        raise BadInput("the header's affine is singular or not finite", where=str(path), fix=_REPLACE)
+    _check_affine(header.get_best_affine(), path)
     return header
+
+
+def _check_affine(affine: np.ndarray, path: Path) -> None:
+    """Voxels need a size that somebody could scan, and three axes."""
+    sides = np.linalg.norm(affine[:3, :3], axis=0)
+    # Unit axes that span less than this volume lie in a plane, or nearly.
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-3 * sides.prod():
+        raise BadInput("the header's affine is singular or not finite", where=str(path), fix=_REPLACE)
+    if sides.min() < _SMALLEST_MM or sides.max() > _LARGEST_MM:
+        raise BadInput(
+            f"the header claims voxels of {' x '.join(f'{side:.4g}' for side in sides)} mm in the affine",
+            where=str(path),
+            fix=_REPLACE,
+        )
 
 
 def _shape3(header: Any, path: Path) -> tuple[int, ...]:  # noqa: ANN401

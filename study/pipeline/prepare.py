@@ -44,10 +44,6 @@ def prepare(settings: StudySettings, root: Path, progress: Progress) -> Prepared
 
 def _begin(settings: StudySettings, directory: StudyDirectory, progress: Progress) -> Prepared:
     """A new study; cohort and settings are found to fit before any voxel is read."""
-    if directory.root.exists() and not directory.root.is_dir():
-        raise BadInput(
-            "the output folder is a file", where=str(directory.root), fix="Choose another with --out"
-        )
     if directory.root.exists() and any(
         entry.name not in BEGUN and not entry.name.endswith(PART) for entry in directory.root.iterdir()
     ):

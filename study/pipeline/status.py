@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import pandas as pd
-
-from study.record import StudyDirectory, read_lines
+from study.record import StudyDirectory, read_frame, read_lines
 
 
 def describe_status(root: Path) -> list[str]:
@@ -12,14 +10,14 @@ def describe_status(root: Path) -> list[str]:
     directory = StudyDirectory(root)
     lines = [f"study: {directory.root}"]
     if directory.trials.exists():
-        trials = pd.read_parquet(directory.trials, columns=["arm", "status"])
+        trials = read_frame(directory.trials)
         for arm, rows in trials.groupby("arm", sort=False):
             counts = ", ".join(f"{count} {status}" for status, count in rows["status"].value_counts().items())
             lines.append(f"sweep {arm}: {counts}")
     else:
         lines.append("sweep: not begun, or its first arm still running")
     if directory.confirmed.exists():
-        confirmed = pd.read_parquet(directory.confirmed, columns=["arm"])
+        confirmed = read_frame(directory.confirmed)
         lines.append(f"confirm: {len(confirmed)} trainings")
     openings = read_lines(directory.test_log)
     lines.append(f"test: opened {len(openings)} time(s)" if openings else "test: not opened")

@@ -1,4 +1,4 @@
-"""Small real NIfTI files for the tests of this folder."""
+"""Small real NIfTI files for the tests."""
 
 from pathlib import Path
 
