@@ -8,6 +8,7 @@ Usage: python tests/kills/matrix.py [driver] [worker] [node] [storage]
 
 import contextlib
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -112,7 +113,8 @@ def two_nodes(folder: Path) -> Iterator[tuple[str, Callable[[], "subprocess.Pope
     port = "26379"
     environment = {
         **os.environ,
-        "RAY_AUTH_MODE": "disabled",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_USAGE_STATS_ENABLED": "0",
         "PYTHONPATH": str(HERE.parents[1]),
         "RAY_health_check_period_ms": "500",
@@ -141,7 +143,7 @@ def two_nodes(folder: Path) -> Iterator[tuple[str, Callable[[], "subprocess.Pope
             *("--include-dashboard=false", f"--temp-dir={folder}"),
         )
         time.sleep(8)
-        os.environ["RAY_AUTH_MODE"] = "disabled"
+        os.environ.update({name: environment[name] for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")})
         yield f"127.0.0.1:{port}", join
     finally:
         for process in started:
