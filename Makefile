@@ -5,7 +5,7 @@ OUT ?= setsum-study
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help study test test-slow kill-matrix check format clean
+.PHONY: help study test test-slow kill-matrix check audit format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ check: $(VENV)/.dev ## format, lint, types, layers and tests
 	$(BIN)/lint-imports
 	$(MAKE) test
 
+audit: $(VENV)/.audit ## known vulnerabilities of constraints.txt; asks pypi.org and fails without an answer
+	$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off -r constraints.txt
+
 format: $(VENV)/.dev ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -43,4 +46,10 @@ $(VENV)/.runtime: pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.runtime
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# An environment of its own: the auditor's requirements are none of ours.
+$(VENV)/.audit:
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install -q pip-audit==2.10.1
 	@touch $@

@@ -1,7 +1,6 @@
 """What review would otherwise have to remember."""
 
 import ast
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,12 +25,6 @@ def test_a_file_is_one_idea_in_under_300_lines_and_functions_fit_a_screen(path):
 
 def test_no_drawer_for_leftovers():
     assert not [path for path in SOURCES if path.stem in ("utils", "util", "helpers", "common", "misc")]
-
-
-def test_nothing_unpickles_what_a_user_gave():
-    banned = r"pickle\.load|weights_only=False|allow_pickle=True|(?<![\w.])(eval|exec)\("
-    for path in SOURCES:
-        assert not re.findall(banned, path.read_text()), path
 
 
 @pytest.mark.parametrize(

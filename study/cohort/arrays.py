@@ -230,7 +230,8 @@ def _read_record(directory: Path) -> _Record:
 def _map_images(directory: Path) -> np.ndarray:
     path = directory / _IMAGES
     try:
-        images_MDHW: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        # Not np.load, which opens archives as well; this takes one array, and no pickled objects.
+        images_MDHW: np.ndarray = np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise BadInput("is missing, truncated or damaged", where=str(path), fix=_REBUILD) from error
     return images_MDHW
