@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 OUT ?= setsum-study
+SECONDS ?= 600
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help study test test-slow check format clean
+.PHONY: help study test test-slow fuzz check format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,6 +19,9 @@ test: $(VENV)/.dev ## run the tests
 
 test-slow: $(VENV)/.dev ## run the checks that take minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow
+
+fuzz: $(VENV)/.dev ## fuzz the reading of NIfTI files for SECONDS=600
+	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python tests/fuzz_nifti.py -max_total_time=$(SECONDS)
 
 check: $(VENV)/.dev ## format, lint, types, layers and tests
 	$(BIN)/ruff format --check .
