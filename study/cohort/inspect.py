@@ -1,5 +1,6 @@
 """What would be read: a table of a cohort's scans, a summary a person reads, and a picture of some."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,7 +79,9 @@ def slices_figure(cohort: Cohort, path: Path) -> None:
         _draw_scan(scan, read_volume(scan.image), axes)
         title = f"{scan.id}  ·  site {scan.site or '-'}  ·  {scan.label:g} {cohort.unit}"
         axes[0].set_title(title, loc="left", parse_math=False)
-    with atomic(path) as stream:
+    with warnings.catch_warnings(), atomic(path) as stream:
+        # An id may hold letters that the font lacks; they are drawn as boxes.
+        warnings.filterwarnings("ignore", message="Glyph")
         figure.savefig(stream, format="png", dpi=110, metadata={"Software": None})
 
 

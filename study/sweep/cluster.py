@@ -35,8 +35,8 @@ QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
 }
-LOCAL = QUIET | {"RAY_AUTH_MODE": "disabled", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""Of a Ray started here; the second keeps its processes on loopback, see `_start_on_loopback`."""
+LOCAL = QUIET | {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Of a Ray started here; the last keeps its processes on loopback, see `_start_on_loopback`."""
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def start_ray(address: str | None = None, cpus: int | None = None) -> Iterator[N
     if ray.is_initialized():
         yield
         return
-    with _environment(QUIET if address else LOCAL), _temporary_directory() as temporary:
+    with _environment(QUIET if address else LOCAL | _authentication()), _temporary_directory() as temporary:
         try:
             if address:
                 _connect(address)
@@ -100,6 +100,11 @@ def _room(node: dict[str, float], cpus: float, gpus: float) -> int:
     available = int(node.get("GPU", 0))
     by_gpu = available * int(1 / gpus + 1e-9) if gpus <= 1 else available // int(gpus)
     return min(by_cpu, by_gpu)
+
+
+def _authentication() -> dict[str, str]:
+    # Who works with a cluster's token keeps it: Ray has read the mode when it was imported.
+    return {"RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "disabled")}
 
 
 def _start_on_loopback(cpus: int | None, temporary: str) -> None:
