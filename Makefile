@@ -33,7 +33,7 @@ check: $(VENV)/.dev ## format, lint, types, layers and tests
 	$(BIN)/lint-imports
 	$(MAKE) test
 
-audit: $(VENV)/.audit ## known vulnerabilities of constraints.txt; asks pypi.org and fails without an answer
+audit: $(VENV)/.audit ## known vulnerabilities of constraints.txt; asks the package index and fails without an answer
 	$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off -r constraints.txt
 
 format: $(VENV)/.dev ## format the code
