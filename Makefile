@@ -6,7 +6,7 @@ SECONDS ?= 600
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help study test test-slow fuzz check format clean
+.PHONY: help study test test-slow kill-matrix fuzz check format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,9 @@ test-slow: $(VENV)/.dev ## run the checks that take minutes
 
 fuzz: $(VENV)/.dev ## fuzz the reading of NIfTI files for SECONDS=600
 	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python tests/fuzz_nifti.py -max_total_time=$(SECONDS)
+
+kill-matrix: $(VENV)/.dev ## kill studies everywhere, resume and compare them (half an hour)
+	$(BIN)/python tests/kills/matrix.py
 
 check: $(VENV)/.dev ## format, lint, types, layers and tests
 	$(BIN)/ruff format --check .

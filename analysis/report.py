@@ -20,6 +20,7 @@ from analysis.tested import external_cohorts, stale_arms
 from analysis.tradeoff import unranked
 from analysis.verdict import verdict_sentences
 from analysis.words import NOTHING, fixed, interval, number, opening_note, p_value, signed
+from study.password import mask
 from study.record import StudyDirectory, write_text
 
 
@@ -190,7 +191,8 @@ def _provenance(records: Records) -> str:
             "Provenance", page.verbatim(json.dumps(records.provenance, indent=2, ensure_ascii=False))
         )
         + page.folded(
-            "Settings", page.verbatim(yaml.safe_dump(records.settings, sort_keys=False, allow_unicode=True))
+            "Settings",
+            page.verbatim(mask(yaml.safe_dump(records.settings, sort_keys=False, allow_unicode=True))),
         )
     )
 

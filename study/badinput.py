@@ -1,5 +1,7 @@
 """The one exception for what a user can cause: what is wrong, where, and what to do about it."""
 
+from study.password import mask
+
 LONGEST = 600
 """Characters of `what` and of `where` that are shown: a wrong value may be a whole file."""
 
@@ -22,7 +24,8 @@ class BadInput(ValueError):  # noqa: N818 - what users meet is input, not an err
         line = f"{where}: {what}" if where else what
         if self.fix:
             line = f"{line.rstrip('.')}. {self.fix}"
-        return "".join(_shown(character) for character in " ".join(line.split()))
+        # Drivers and parsers quote what they were given.
+        return "".join(_shown(character) for character in mask(" ".join(line.split())))
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (self.what, self.where, self.fix)

@@ -5,13 +5,16 @@ Heavy packages load inside the commands, so that `setsum --help` answers at once
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from study.cohort.phantom import Kind
     from study.pipeline.prepared import Prepared
+    from study.pipeline.progress import Progress
 
 from study.badinput import BadInput
 from study.command import run_command
@@ -30,6 +33,7 @@ Cpus = Annotated[float | None, typer.Option("--cpus-per-trial", help="CPU cores 
 Gpus = Annotated[
     float | None, typer.Option("--gpus-per-trial", help="GPUs of one trial; a fraction shares one.")
 ]
+Accept = Annotated[list[str] | None, typer.Option(help="Go on though this has changed: code.")]
 Address = Annotated[
     str | None, typer.Option(help="Address of a Ray cluster; a local one is started otherwise.")
 ]
@@ -87,9 +91,7 @@ def sweep(directory: StudyDir) -> None:
     """Search every arm's space."""
     from study.pipeline.search import search
 
-    prepared, progress = _open(directory)
-    search(prepared, progress)
-    _print_end(prepared)
+    _one_stage(directory, search)
 
 
 @app.command()
@@ -97,9 +99,7 @@ def confirm(directory: StudyDir) -> None:
     """Re-train the leading configurations with fresh seeds and redrawn folds."""
     from study.pipeline.confirm import confirm as confirm_stage
 
-    prepared, progress = _open(directory)
-    confirm_stage(prepared, progress)
-    _print_end(prepared)
+    _one_stage(directory, confirm_stage)
 
 
 @app.command()
@@ -110,12 +110,10 @@ def test(
     """Open the test scans for each arm's winner; every opening is logged."""
     from study.pipeline import test as stage
 
-    prepared, progress = _open(directory)
     if cohort is None:
-        stage.test(prepared, progress)
+        _one_stage(directory, stage.test)
     else:
-        stage.test_external(prepared, cohort, progress)
-    _print_end(prepared)
+        _one_stage(directory, lambda prepared, progress: stage.test_external(prepared, cohort, progress))
 
 
 @app.command()
@@ -139,30 +137,34 @@ def report(directory: StudyDir) -> None:
 def export(directory: StudyDir) -> None:
     """Export each arm's best configuration and confirmed models."""
     from study.pipeline.export import export as export_stage
+    from study.pipeline.progress import Progress
+    from study.pipeline.stages import opened
 
-    prepared, _ = _open(directory)
-    for folder in export_stage(prepared):
-        typer.echo(folder)
+    with opened(directory, Progress()) as prepared:
+        for folder in export_stage(prepared):
+            typer.echo(folder)
 
 
 @app.command()
-def resume(directory: StudyDir) -> None:
+def resume(directory: StudyDir, accept_change: Accept = None) -> None:
     """Run whatever is left of a study."""
     from study.pipeline.progress import Progress
     from study.pipeline.stages import resume as resume_stages
 
-    _print_end(resume_stages(directory, Progress()))
+    _print_end(resume_stages(directory, Progress(), accept_change or ()))
 
 
 @app.command()
 def extend(
-    directory: StudyDir, trials: Annotated[int, typer.Option(help="Trials more in every arm.")]
+    directory: StudyDir,
+    trials: Annotated[int, typer.Option(help="Trials more in every arm.")],
+    accept_change: Accept = None,
 ) -> None:
     """Search further and confirm again; the test set stays closed until `setsum test`."""
     from study.pipeline.progress import Progress
     from study.pipeline.stages import extend as extend_stages
 
-    _print_end(extend_stages(directory, trials, Progress()))
+    _print_end(extend_stages(directory, trials, Progress(), accept_change or ()))
     typer.echo(
         f"The test set was not opened. To test the winners of the longer search: setsum test {directory}"
     )
@@ -279,12 +281,13 @@ def _existing(directory: Path) -> Path:
     return directory.resolve()
 
 
-def _open(directory: Path) -> "tuple[Prepared, Any]":
-    from study.pipeline.prepare import open_study
+def _one_stage(directory: Path, stage: "Callable[[Prepared, Progress], None]") -> None:
     from study.pipeline.progress import Progress
+    from study.pipeline.stages import opened
 
-    progress = Progress()
-    return open_study(directory, progress), progress
+    with opened(directory, progress := Progress()) as prepared:
+        stage(prepared, progress)
+    _print_end(prepared)
 
 
 def _print_end(prepared: "Prepared") -> None:

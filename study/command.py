@@ -6,6 +6,7 @@ from typing import Any
 import typer
 
 from study.badinput import BadInput
+from study.sweep.interrupt import StoppedError
 
 INTERRUPTED = 130
 
@@ -24,6 +25,12 @@ def run_command(app: typer.Typer) -> None:
         _leave(*_usage(error))
     except typer.Abort:
         _leave("interrupted", 1)
+    except StoppedError as stopped:
+        _leave(str(stopped), INTERRUPTED)
+    except OSError as error:
+        # A full or lost disk, not bad input: what lies there is whole, and the command can be given again.
+        where = f"{error.filename}: " if error.filename else ""
+        _leave(f"{where}{error.strerror or error}. Mend this, then go on with: setsum resume DIR", 1)
     except KeyboardInterrupt:
         code = INTERRUPTED
     if code == INTERRUPTED:

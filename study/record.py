@@ -20,6 +20,8 @@ import yaml
 from study.badinput import BadInput
 
 FORMAT = 1
+PART = ".part"
+"""End of the hidden name under which a file is written before it appears."""
 
 _REFUSED = (EACCES, EEXIST, EISDIR, ENAMETOOLONG, ENOTDIR, EPERM, EROFS)
 """What naming another place would mend; a full disk or a lost connection is another matter."""
@@ -107,7 +109,7 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
         if path.is_dir():
             raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=PART, dir=path.parent)
     except OSError as error:
         if error.errno not in _REFUSED:
             raise
@@ -124,6 +126,12 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def remove_parts(root: Path) -> None:
+    """Remove what killed processes left half-written; only for the one process that writes there."""
+    for part in root.rglob(f".*{PART}"):
+        part.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

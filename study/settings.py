@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from study.badinput import BadInput
 from study.cohort.preprocess import Preprocessing
+from study.password import has_password
 from study.plainyaml import parse_yaml, read_yaml
 from study.record import FORMAT
 
@@ -83,7 +84,7 @@ class SearchSettings(_Section):
     sampler: Literal["tpe", "random", "qmc"] = "tpe"
     scheduler: Literal["fifo", "asha"] = "fifo"
     storage: str | None = None
-    """Database URL of the search; a journal file in the study directory when not given."""
+    """Database URL of the search, its password as `${NAME}`; a journal in the study directory by default."""
     failures: float = Field(default=0.5, ge=0, le=1)
     """Share of an arm's trials that may fail before its search is stopped."""
 
@@ -176,7 +177,7 @@ def validate_settings(content: Mapping[str, Any], name: str) -> StudySettings:
     """Typed settings from plain data; `name` says in errors where they came from."""
     try:
         # As JSON, where strict means what a reader of YAML expects: `trials: true`, `trials: "8"` are wrong.
-        return StudySettings.model_validate_json(json.dumps(content), strict=True)
+        settings = StudySettings.model_validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(
@@ -187,6 +188,13 @@ def validate_settings(content: Mapping[str, Any], name: str) -> StudySettings:
             where=name,
             fix="setsum init shows every field with its meaning",
         ) from error
+    if has_password(settings.search.storage or ""):
+        raise BadInput(
+            "`search.storage` holds a password, and study files are copied and shown",
+            where=name,
+            fix="Write ${NAME} in its place, and set the environment variable NAME to it",
+        )
+    return settings
 
 
 def _read(path: Path) -> object:

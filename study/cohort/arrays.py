@@ -83,6 +83,7 @@ def build_arrays(
     spec: Preprocessing,
     directory: Path,
     *,
+    expected: str | None = None,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> CohortArrays:
@@ -92,14 +93,23 @@ def build_arrays(
         cohort: Scans to read.
         spec: What to do to them.
         directory: Gets `images.npy` and `cohort.json`, both whole or not at all.
+        expected: Fingerprint that the cohort must have, if it was read before.
         workers: Processes; 1 works in this one, None chooses by machine and amount of data.
         progress: Called with scans done and scans in all.
 
     Raises:
-        BadInput: A scan cannot be read or preprocessed, or the disk is full.
+        BadInput: A scan cannot be read or preprocessed, the cohort is not the expected one, or the
+            disk is full.
     """
     total, tell = len(cohort.scans), progress or (lambda done, total: None)
     digest = fingerprint(cohort, spec)
+    if expected not in (None, digest):
+        raise BadInput(
+            f"the cohort has changed since the study began (fingerprint {str(expected)[:12]}, "
+            f"now {digest[:12]})",
+            where=str(cohort.root),
+            fix="Restore the scans and labels, or start a new study with --out",
+        )
     lost, affines = _intact(directory, digest) or _build_images(cohort, spec, directory, workers, tell)
     write_json(directory / _RECORD, _record(cohort, spec, digest, lost, affines).model_dump(mode="json"))
     tell(total, total)

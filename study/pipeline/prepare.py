@@ -1,5 +1,6 @@
 """The prepare stage: phantom, cohort arrays, split and provenance made once, or read back and checked."""
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,19 @@ from study.cohort.arrays import CohortArrays, build_arrays, open_arrays
 from study.cohort.phantom import write_phantom
 from study.cohort.scans import Cohort, read_cohort
 from study.pipeline.division import Listing, draw_split, listing, positions, study_folds
+from study.pipeline.lock import CLAIM, LOCK
 from study.pipeline.prepared import Prepared, checked_spaces, read_spaces
 from study.pipeline.progress import Progress
 from study.pipeline.provenance import provenance
 from study.pipeline.refusal import leaving_nothing
+from study.pipeline.unchanged import check_question, check_split
 from study.plainyaml import read_yaml
-from study.record import StudyDirectory, read_json, write_json, write_yaml
+from study.record import PART, StudyDirectory, read_json, remove_parts, write_json, write_yaml
 from study.regression.precision import fastest_precision
 from study.settings import StudySettings, validate_settings
+
+BEGUN = ("phantom", "cohort", "split.json", "provenance.json", LOCK, CLAIM)
+"""What a study that was killed before its study file was written may hold."""
 
 
 def prepare(settings: StudySettings, root: Path, progress: Progress) -> Prepared:
@@ -39,8 +45,7 @@ def prepare(settings: StudySettings, root: Path, progress: Progress) -> Prepared
 def _begin(settings: StudySettings, directory: StudyDirectory, progress: Progress) -> Prepared:
     """A new study; cohort and settings are found to fit before any voxel is read."""
     if directory.root.exists() and any(
-        entry.name not in ("phantom", "cohort", "split.json", "provenance.json")
-        for entry in directory.root.iterdir()
+        entry.name not in BEGUN and not entry.name.endswith(PART) for entry in directory.root.iterdir()
     ):
         raise BadInput(
             "the output folder is not empty and holds no study",
@@ -48,23 +53,30 @@ def _begin(settings: StudySettings, directory: StudyDirectory, progress: Progres
             fix="Choose another with --out",
         )
     read_spaces(settings)
+    remove_parts(directory.root)
     settings = _with_phantom(settings, directory, progress)
     _check_division(settings, listing(_cohort(settings)))
     arrays = _arrays(settings, directory, progress)
     settings = _with_precision(settings, arrays)
     _tell(settings, arrays, progress)
-    prepared = _split(settings, directory, arrays)
-    _ = prepared.spaces
-    write_json(directory.provenance, provenance(settings.seed, arrays))
+    prepared = _drawn(settings, directory, arrays)
+    write_json(directory.split, _split_content(prepared))
+    write_json(directory.provenance, provenance(prepared))
     write_yaml(directory.settings, settings.model_dump(mode="json"))
     return prepared
 
 
-def open_study(root: Path, progress: Progress) -> Prepared:
+def open_study(root: Path, progress: Progress, accept: Collection[str] = ()) -> Prepared:
     """Read a study directory back; rebuilds the cohort arrays if they are gone.
 
+    Args:
+        root: The study directory.
+        progress: Told of the rebuilding.
+        accept: Changes to go on with, recorded in provenance.json: `code`.
+
     Raises:
-        BadInput: There is no study, or its cohort is not the one it began with.
+        BadInput: There is no study, or it is not the one that began: its cohort, split, search
+            spaces or code have changed.
     """
     directory = StudyDirectory(root.resolve())
     if not directory.settings.is_file():
@@ -73,17 +85,14 @@ def open_study(root: Path, progress: Progress) -> Prepared:
             where=str(root),
             fix="Start one: setsum run STUDY.yaml --out DIR",
         )
+    remove_parts(directory.root)
     settings = validate_settings(_written(directory), str(directory.settings))
-    arrays = _arrays(settings, directory, progress)
-    began = str(read_json(directory.provenance).get("fingerprint"))
-    if arrays.fingerprint != began:
-        raise BadInput(
-            f"the cohort has changed since the study began (fingerprint {began[:12]}, "
-            f"now {arrays.fingerprint[:12]})",
-            where=str(settings.cohort.path),
-            fix="Restore the scans and labels, or start a new study with --out",
-        )
-    return _split(settings, directory, arrays)
+    check_split(directory)
+    arrays = _arrays(settings, directory, progress, str(read_json(directory.provenance).get("fingerprint")))
+    split = read_json(directory.split)
+    prepared = _positioned(settings, directory, arrays, split["development"], split["test"])
+    check_question(prepared, accept)
+    return prepared
 
 
 def _written(directory: StudyDirectory) -> dict[str, Any]:
@@ -147,7 +156,9 @@ def _check_division(settings: StudySettings, cohort: Listing) -> None:
     checked_spaces(settings, folds)
 
 
-def _arrays(settings: StudySettings, directory: StudyDirectory, progress: Progress) -> CohortArrays:
+def _arrays(
+    settings: StudySettings, directory: StudyDirectory, progress: Progress, expected: str | None = None
+) -> CohortArrays:
     """The preprocessed cohort, built once and reused while it fits."""
     assert settings.cohort.path is not None
     if not settings.cohort.path.exists() and directory.cohort.exists():
@@ -157,7 +168,13 @@ def _arrays(settings: StudySettings, directory: StudyDirectory, progress: Progre
     if settings.validation.protocol == "paper":
         spec = spec.model_copy(update={"intensities": "unit"})
     with progress.stage("cohort", len(cohort.scans)) as update:
-        return build_arrays(cohort, spec, directory.cohort, progress=lambda done, total: update(done))
+        return build_arrays(
+            cohort,
+            spec,
+            directory.cohort,
+            expected=expected,
+            progress=lambda done, total: update(done),
+        )
 
 
 def _tell(settings: StudySettings, arrays: CohortArrays, progress: Progress) -> None:
@@ -184,22 +201,19 @@ def _with_precision(settings: StudySettings, arrays: CohortArrays) -> StudySetti
     return settings.model_copy(update={"precision": fastest})
 
 
-def _split(settings: StudySettings, directory: StudyDirectory, arrays: CohortArrays) -> Prepared:
-    """The split as split.json has it; drawn and written at the first call."""
-    if not directory.split.exists():
-        development, test = draw_split(settings, arrays)
-        prepared = Prepared(
-            directory, settings, arrays, positions(arrays, development), positions(arrays, test)
-        )
-        write_json(directory.split, _split_content(prepared))
-        return prepared
-    content = read_json(directory.split)
-    try:
-        rows = [positions(arrays, content[part]) for part in ("development", "test")]
-    except (KeyError, TypeError) as error:
-        raise BadInput(
-            f"does not list this cohort's scans ({error})", where=str(directory.split), fix="Restore the file"
-        ) from error
+def _drawn(settings: StudySettings, directory: StudyDirectory, arrays: CohortArrays) -> Prepared:
+    """The study with its split, drawn from the study's seed."""
+    return _positioned(settings, directory, arrays, *draw_split(settings, arrays))
+
+
+def _positioned(
+    settings: StudySettings,
+    directory: StudyDirectory,
+    arrays: CohortArrays,
+    development: Sequence[str],
+    test: Sequence[str],
+) -> Prepared:
+    rows = [positions(arrays, names) for names in (development, test)]
     return Prepared(directory, settings, arrays, *rows)
 
 

@@ -8,18 +8,20 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from study.cohort.arrays import CohortArrays
+from study.pipeline.prepared import Prepared
+from study.pipeline.unchanged import identity
 
 PACKAGES = ("setsum", "torch", "ray", "optuna", "numpy", "pandas", "nibabel")
 
 
-def provenance(seed: int, arrays: CohortArrays) -> dict[str, Any]:
+def provenance(prepared: Prepared) -> dict[str, Any]:
     """What provenance.json holds."""
+    arrays = prepared.arrays
     return {
         "format": 1,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seed": seed,
-        "fingerprint": arrays.fingerprint,
+        "seed": prepared.settings.seed,
+        **identity(prepared),
         "cohort": {"source": arrays.source, "layout": arrays.layout, "scans": len(arrays.ids)},
         "unit": arrays.unit,
         "git": _revision(),

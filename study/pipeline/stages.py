@@ -1,6 +1,8 @@
 """The stages in their order, and what runs of them: all, what is left, or more trials."""
 
-from contextlib import nullcontext
+import shlex
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import yaml
@@ -10,6 +12,7 @@ from analysis.report import write_report
 from study.badinput import BadInput
 from study.pipeline.confirm import confirm
 from study.pipeline.export import export
+from study.pipeline.lock import occupied
 from study.pipeline.prepare import open_study, prepare
 from study.pipeline.prepared import Prepared
 from study.pipeline.progress import Progress
@@ -18,24 +21,28 @@ from study.pipeline.test import test, tested
 from study.record import StudyDirectory, write_yaml
 from study.settings import StudySettings
 from study.sweep.cluster import start_ray
+from study.sweep.interrupt import InterruptedInOrderError, StoppedError
 
 
 def run(settings: StudySettings, root: Path, progress: Progress) -> Prepared:
     """Everything from scans to export; a directory that holds the same study is continued."""
-    prepared = prepare(settings, root, progress)
-    _all_stages(prepared, progress)
+    with _alone(root):
+        prepared = prepare(settings, root, progress)
+        _all_stages(prepared, progress)
     return prepared
 
 
-def resume(root: Path, progress: Progress) -> Prepared:
-    """Whatever is left of a study."""
-    prepared = open_study(root, progress)
-    _all_stages(prepared, progress)
+def resume(root: Path, progress: Progress, accept: Collection[str] = ()) -> Prepared:
+    """Whatever is left of a study; `accept` as for `open_study`."""
+    with opened(root, progress, accept) as prepared:
+        _all_stages(prepared, progress)
     return prepared
 
 
-def extend(root: Path, trials: int, progress: Progress) -> Prepared:
+def extend(root: Path, trials: int, progress: Progress, accept: Collection[str] = ()) -> Prepared:
     """Search so many trials more in every arm, and confirm. The test set stays closed.
+
+    `accept` is as for `open_study`.
 
     Raises:
         BadInput: Not a positive number of trials.
@@ -43,21 +50,46 @@ def extend(root: Path, trials: int, progress: Progress) -> Prepared:
     if trials < 1:
         raise BadInput(f"--trials must be at least 1, got {trials}")
     directory = StudyDirectory(root.resolve())
-    prepared = open_study(root, progress)
-    settings = yaml.safe_load(directory.settings.read_text())
-    settings["budget"]["trials"] = prepared.settings.budget.trials + trials
-    write_yaml(directory.settings, settings)
-    prepared = open_study(root, progress)
-    search(prepared, progress)
-    confirm(prepared, progress)
-    findings(prepared)
+    with opened(root, progress, accept) as prepared:
+        settings = yaml.safe_load(directory.settings.read_text())
+        settings["budget"]["trials"] = prepared.settings.budget.trials + trials
+        write_yaml(directory.settings, settings)
+        prepared = open_study(root, progress)
+        search(prepared, progress)
+        confirm(prepared, progress)
+        findings(prepared)
     return prepared
+
+
+@contextmanager
+def opened(root: Path, progress: Progress, accept: Collection[str] = ()) -> Iterator[Prepared]:
+    """A study read back, for this process alone to work on; `accept` as for `open_study`.
+
+    Raises:
+        BadInput: There is none, it has changed, or another process works on it.
+        StoppedError: Ctrl-C.
+    """
+    with _alone(root):
+        yield open_study(root, progress, accept)
 
 
 def findings(prepared: Prepared) -> None:
     """Tables, figures and the report of what there is so far."""
     write_findings(prepared.directory.root)
     write_report(prepared.directory.root)
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    with occupied(root):
+        try:
+            yield
+        except KeyboardInterrupt as error:
+            in_order = isinstance(error, InterruptedInOrderError)
+            how = "interrupted, everything so far is saved" if in_order else "stopped at once"
+            begun = StudyDirectory(root).settings.exists()
+            again = f"setsum resume {shlex.quote(str(root))}" if begun else "the same command"
+            raise StoppedError(f"{how}; go on with: {again}") from None
 
 
 def _all_stages(prepared: Prepared, progress: Progress) -> None:

@@ -6,11 +6,13 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import ray
+from filelock import FileLock, Timeout
+from ray._private import ray_constants
 
 from study.badinput import BadInput
 
@@ -18,6 +20,9 @@ OBJECT_STORE_BYTES = 150 * 2**20
 """Of a Ray started here: images travel by memory map, so next to nothing is kept in it."""
 LONGEST_TEMPORARY = 40
 """Characters; Ray's sockets lie below, and their paths may not exceed about 107."""
+
+OWNED = ".owned"
+"""File in the temporary folder of a Ray started here, locked while its driver lives."""
 
 PATIENCE_S = 10
 """Seconds that a cluster has to answer."""
@@ -30,6 +35,8 @@ QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
 }
+LOCAL = QUIET | {"RAY_AUTH_MODE": "disabled", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Of a Ray started here; the second keeps its processes on loopback, see `_start_on_loopback`."""
 
 
 @contextmanager
@@ -46,22 +53,12 @@ def start_ray(address: str | None = None, cpus: int | None = None) -> Iterator[N
     if ray.is_initialized():
         yield
         return
-    settings = QUIET if address else QUIET | {"RAY_AUTH_MODE": "disabled"}
-    with _environment(settings), _temporary_directory() as temporary:
+    with _environment(QUIET if address else LOCAL), _temporary_directory() as temporary:
         try:
             if address:
                 _connect(address)
             else:
-                ray.init(
-                    address="local",
-                    num_cpus=cpus,
-                    object_store_memory=OBJECT_STORE_BYTES,
-                    include_dashboard=False,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                    _node_ip_address="127.0.0.1",
-                    _temp_dir=temporary,
-                )
+                _start_on_loopback(cpus, temporary)
             yield
         finally:
             ray.shutdown()
@@ -105,6 +102,27 @@ def _room(node: dict[str, float], cpus: float, gpus: float) -> int:
     return min(by_cpu, by_gpu)
 
 
+def _start_on_loopback(cpus: int | None, temporary: str) -> None:
+    # Ray swaps 127.0.0.1 for the machine's own address, and then listens to the network, unless it
+    # takes this system for one that cannot be part of a cluster. It has read the variable of LOCAL
+    # when it was imported, so in this process the switch itself is set.
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        ray.init(
+            address="local",
+            num_cpus=cpus,
+            object_store_memory=OBJECT_STORE_BYTES,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            _node_ip_address="127.0.0.1",
+            _temp_dir=temporary,
+        )
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+
+
 def _connect(address: str) -> None:
     try:
         host, _, port = address.removeprefix("ray://").rpartition(":")
@@ -141,9 +159,19 @@ def _environment(settings: dict[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _temporary_directory() -> Iterator[str]:
-    base = tempfile.gettempdir()
-    made = tempfile.mkdtemp(prefix="ray-", dir=base if len(base) <= LONGEST_TEMPORARY else "/tmp")  # noqa: S108
-    try:
-        yield made
-    finally:
-        shutil.rmtree(Path(made), ignore_errors=True)
+    found = tempfile.gettempdir()
+    base = Path(found if len(found) <= LONGEST_TEMPORARY else "/tmp")  # noqa: S108 - sockets need short paths
+    _remove_deserted(base)
+    made = Path(tempfile.mkdtemp(prefix="setsum-", dir=base))
+    with FileLock(made / OWNED):
+        try:
+            yield str(made)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+
+
+def _remove_deserted(base: Path) -> None:
+    """Folders that killed drivers left: nobody holds their lock any more."""
+    for lock in base.glob(f"setsum-*/{OWNED}"):
+        with suppress(OSError, Timeout), FileLock(lock, timeout=0):
+            shutil.rmtree(lock.parent, ignore_errors=True)

@@ -14,6 +14,10 @@ class InterruptedInOrderError(KeyboardInterrupt):
     """Work was asked to end, and has saved what it had."""
 
 
+class StoppedError(Exception):
+    """A command was interrupted; says how to go on. No KeyboardInterrupt, which Typer swallows."""
+
+
 @contextmanager
 def orderly_end() -> Iterator[threading.Event]:
     """An event that the first SIGINT or SIGTERM sets; the second raises KeyboardInterrupt.

@@ -23,7 +23,8 @@ from study.sweep.stopping import Stopping
 RESULTS = "results.jsonl"
 KEPT = (
     *("trial", "status", "reason", "report", "presentations", "steps", "train_loss", "mse", "mae", "icc"),
-    *("shift", "blank_response", "score", "smoothed", "seconds", "peak_memory_mb", "host", "oof"),
+    *("shift", "blank_response", "score", "smoothed", "final_score", "seconds", "peak_memory_mb", "host"),
+    "oof",
 )
 
 TRACES = "errors"
@@ -67,6 +68,7 @@ class Recorder(tune.Callback):
         self.stopping.failed = self.counts["failed"]
         self.running: dict[str, int] = {}
         self.heard: dict[str, float] = {}
+        self.hung: set[str] = set()
         self.start = time.monotonic()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -77,6 +79,7 @@ class Recorder(tune.Callback):
         self.running[trial.trial_id] = 0
         self.heard[trial.trial_id] = time.monotonic()
         self.stopping.unsaved.add(trial.trial_id)
+        self._write({"started": trial.config["trial"], "config": trial.config["config"]})
         self._tell()
 
     def on_trial_result(
@@ -110,6 +113,7 @@ class Recorder(tune.Callback):
             actor = trial.temporary_state.ray_actor
             if since is not None and actor is not None and now - since > self.patience:
                 self.heard[trial.trial_id] = now
+                self.hung.add(trial.trial_id)
                 ray.kill(actor)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:
@@ -122,13 +126,16 @@ class Recorder(tune.Callback):
         if status == "completed":
             score = trial.last_result["final_score"]
             self.counts["best"] = min(score, self.counts["best"] or score)
+        if status == "running":
+            self._write({"pruned": trial.config["trial"]})
         ended = {"completed": "done", "running": "pruned"}.get(status, "failed")
         self._ended(trial, ended)
         forget_states(self.path.parent.parent, trial.config["trial"])
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:
         trace = _trace(trial)
-        reason = next((line.strip() for line in reversed(trace.splitlines()) if line.strip()), "unknown")
+        hung = f"nothing was heard of it for {self.patience / 60:g} minutes"
+        reason = hung if trial.trial_id in self.hung else _reason(trace)
         self._write({"trial": trial.config["trial"], "status": "failed", "reason": reason})
         self._keep_trace(trial, trace)
         self._ended(trial, "failed")
@@ -192,6 +199,12 @@ def forget_states(sweep: Path, number: int) -> None:
     """Remove the checkpoints of an ended trial in all runs."""
     for directory in sweep.glob(f"run-*/trial-{number:05d}/checkpoint_*"):
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _reason(trace: str) -> str:
+    """The first sentence of the last line."""
+    last = next((line.strip() for line in reversed(trace.splitlines()) if line.strip()), "unknown")
+    return last.split(". ")[0]
 
 
 def _trace(trial: Trial) -> str:

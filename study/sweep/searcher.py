@@ -91,6 +91,10 @@ class StudySearch(OptunaSearch):
             self._tell_end(trial, result)
         del self.started[trial_id]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Ray stores it with the experiment; nothing reads it back."""
+        return {}
+
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the storage is the state."""
 

@@ -6,7 +6,8 @@ takes it up again under its own number, with its own configuration.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 
 import optuna
@@ -17,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search.optuna import OptunaSearch
 
 from study.badinput import BadInput
+from study.password import HIDDEN, expand
 from study.sweep.samplers import SAMPLERS
 from study.sweep.spaces import Space
 
@@ -26,30 +28,46 @@ ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
 def open_storage(storage: str | Path) -> BaseStorage:
-    """A journal file, or a database by its URL (anything with `://`).
+    """A journal file, or a database by its URL (anything with `://`), `${NAME}` from the environment.
 
     A journal that a killed process left with a torn last line loses that line; otherwise the next
-    entry would be appended to it and the journal could never be read again.
+    entry would be appended to it and the journal could never be read again. One that cannot be read
+    at all, because its beginning was lost, is put aside: the runs' own records hold what it held.
 
     Raises:
-        BadInput: The journal or the database cannot be opened.
+        BadInput: The journal or the database cannot be opened, or a variable is not set.
     """
+    url, secrets = _expanded(storage) if isinstance(storage, str) else ("", ())
     try:
-        if "://" in str(storage):
-            return RDBStorage(str(storage))
+        if "://" in url:
+            return RDBStorage(url)
         path = Path(storage).resolve()
         path.parent.mkdir(parents=True, exist_ok=True)
         _mend(path)
-        return JournalStorage(JournalFileBackend(str(path)))
+        try:
+            return JournalStorage(JournalFileBackend(str(path)))
+        except (KeyError, ValueError, AssertionError, IndexError):
+            path.replace(_free_name(path))
+            return JournalStorage(JournalFileBackend(str(path)))
     except Exception as error:
-        # Databases raise whatever their drivers raise.
+        # Databases raise whatever their drivers raise, and may quote what they were given.
+        reason = str(error)
+        for secret in secrets:
+            reason = reason.replace(secret, HIDDEN)
         raise BadInput(
-            f"the search's storage cannot be opened ({error})", where=str(storage), fix="Check path or URL"
-        ) from error
+            f"the search's storage cannot be opened ({reason})", where=str(storage), fix="Check path or URL"
+        ) from (None if secrets else error)
 
 
 def open_study(
-    space: Space, storage: BaseStorage, *, sampler: str, seed: int, identity: Mapping[str, object]
+    space: Space,
+    storage: BaseStorage,
+    *,
+    sampler: str,
+    seed: int,
+    identity: Mapping[str, object],
+    started: int = 0,
+    recorded: Callable[[], Sequence[FrozenTrial]] = list,
 ) -> optuna.Study:
     """The stored study of an arm, made when there is none, with the arm's named points enqueued once.
 
@@ -59,6 +77,9 @@ def open_study(
         sampler: A name of `SAMPLERS`.
         seed: Of the whole study.
         identity: Whatever else must not change between two runs, such as data and folds.
+        started: Trials that are known to have been started.
+        recorded: All of them, in the order of their numbers; asked for when the storage has lost some,
+            which are then put back.
 
     Raises:
         BadInput: The stored study belongs to another search space, direction, cohort, folds or seed.
@@ -71,6 +92,9 @@ def open_study(
     trials = study.get_trials(deepcopy=False)
     _check_same(study, trials, {**identity, **_described(space)})
     study.sampler = SAMPLERS[sampler](seed)
+    if len(trials) < started:
+        study.add_trials(recorded()[len(trials) :])
+        trials = study.get_trials(deepcopy=False)
     stored = {trial.user_attrs.get("origin") for trial in trials}
     for origin, point in space.points.items():
         if origin not in stored:
@@ -92,6 +116,17 @@ def ended(study: optuna.Study) -> list[FrozenTrial]:
 def interrupted(study: optuna.Study) -> list[FrozenTrial]:
     """Trials that were started and never ended, in the order of their numbers."""
     return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
+
+def _expanded(storage: str) -> tuple[str, tuple[str, ...]]:
+    try:
+        return expand(storage)
+    except KeyError as error:
+        raise BadInput(
+            f"the environment variable {error.args[0]} is not set",
+            where=f"search.storage: {storage}",
+            fix=f"export {error.args[0]}=...",
+        ) from None
 
 
 def _described(space: Space) -> dict[str, object]:
@@ -119,6 +154,11 @@ def _check_same(study: optuna.Study, trials: list[FrozenTrial], identity: Mappin
             where=f"arm {study.study_name}",
             fix="Undo the change, or start a study in a new directory",
         )
+
+
+def _free_name(journal: Path) -> Path:
+    names = (journal.with_name(f"{journal.name}.unreadable-{number}") for number in count(1))
+    return next(name for name in names if not name.exists())
 
 
 def _mend(journal: Path) -> None:

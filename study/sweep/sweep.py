@@ -24,6 +24,7 @@ from study.regression.config import TrialConfig
 from study.sweep.cluster import places, start_ray
 from study.sweep.domains import Searched
 from study.sweep.interrupt import InterruptedInOrderError, orderly_end
+from study.sweep.rebuilt import recorded_trials
 from study.sweep.recorder import TRACES, Progress, Recorder, read_results, seconds_used
 from study.sweep.schedulers import AshaWithinSetSize, make_scheduler
 from study.sweep.searcher import StudySearch
@@ -81,6 +82,8 @@ def _open(task: SweepTask) -> optuna.Study:
         sampler=task.sampler,
         seed=task.seed,
         identity=task.assignment().identity(),
+        started=len({path.name for path in task.directory.glob("run-*/trial-*")}),
+        recorded=lambda: recorded_trials(task),
     )
 
 

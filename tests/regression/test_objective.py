@@ -118,7 +118,20 @@ def test_gradients_are_added_to_those_already_there():
     assert torch.allclose(twice, 2 * once, rtol=1e-4, atol=1e-5)
 
 
-def test_out_of_memory_halves_the_chunk_with_the_same_result():
+def impossible_tensor():
+    torch.empty(2**62, dtype=torch.uint8)
+
+
+def python_memory():
+    raise MemoryError
+
+
+def gpu_memory():
+    raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+@pytest.mark.parametrize("exhaust", [impossible_tensor, python_memory, gpu_memory])
+def test_out_of_memory_halves_the_chunk_with_the_same_result(exhaust):
     class Tight(nn.Module):
         def __init__(self, inner):
             super().__init__()
@@ -126,7 +139,7 @@ def test_out_of_memory_halves_the_chunk_with_the_same_result():
 
         def forward(self, images):
             if len(images) > 2:
-                raise torch.OutOfMemoryError("out of memory")
+                exhaust()
             self.batches.append(len(images))
             return self.inner(images)
 

@@ -1,11 +1,16 @@
 """Confirm jobs with a real Ray."""
 
+import os
+import signal
+import threading
+import time
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import tiny
+import torch
 
 from study.badinput import BadInput
 from study.record import read_json
@@ -14,6 +19,7 @@ from study.sweep import confirm
 from study.sweep.confirm import run_jobs
 from study.sweep.confirm_job import ConfirmJob
 from study.sweep.confirmed import COLUMNS, collect_confirm
+from study.sweep.interrupt import InterruptedInOrderError
 
 
 def jobs_of(root, **changes):
@@ -32,7 +38,7 @@ def jobs_of(root, **changes):
     ]
 
 
-def run(root, jobs):
+def run(root, jobs, patience=600.0):
     told = []
     run_jobs(
         jobs,
@@ -41,7 +47,7 @@ def run(root, jobs):
         cpus_per_trial=2,
         gpus_per_trial=0,
         threads=1,
-        patience=600.0,
+        patience=patience,
         progress=lambda event: told.append(dict(event)),
     )
     return told
@@ -90,6 +96,50 @@ def test_a_failing_job_is_recorded_retried_later_and_the_others_go_on(tmp_path, 
     assert oof["seed"].unique().tolist() == [0]
     monkeypatch.undo()
     assert run(tmp_path, [bad, good])[-1] == {"done": 2, "failed": 0, "total": 2}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("local_ray")
+def test_a_hanging_job_is_ended_and_tried_again(tmp_path, monkeypatch):
+    whole, hung = confirm.train, tmp_path / "hung"
+
+    def hanging(job, assignment):
+        if not hung.exists():
+            hung.touch()
+            time.sleep(3600)
+        return whole(job, assignment)
+
+    monkeypatch.setattr(confirm, "train", hanging)
+    assert run(tmp_path, jobs_of(tmp_path)[:1], patience=15.0)[-1] == {"done": 1, "failed": 0, "total": 1}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("local_ray")
+def test_ctrl_c_keeps_the_state_and_the_rest_gives_the_same_result(tmp_path):
+    config = jobs_of(tmp_path)[0].config.model_copy(update={"presentations": 1600, "reports": 16})
+    jobs = jobs_of(tmp_path, config=config, length=1600)[:1]
+    state = jobs[0].directory / "state.pt"
+
+    def interrupt():
+        while not state.exists():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(InterruptedInOrderError):
+        run(tmp_path, jobs)
+    kept = len(torch.load(state, weights_only=True)["reports"])
+    assert 1 <= kept < 16
+    assert run(tmp_path, jobs)[-1]["done"] == 1
+    assert not state.exists()
+
+    alone = [replace(jobs[0], directory=tmp_path / "alone")]
+    run(tmp_path, alone)
+    assert (alone[0].directory / "model.safetensors").read_bytes() == (
+        jobs[0].directory / "model.safetensors"
+    ).read_bytes()
+    again, whole = (read_json(job.directory / "result.json") for job in (jobs[0], alone[0]))
+    assert {**again, "seconds": 0} == {**whole, "seconds": 0}
 
 
 @pytest.mark.usefixtures("local_ray")

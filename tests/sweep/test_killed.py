@@ -68,7 +68,7 @@ def test_after_a_kill_nothing_is_lost_repeated_or_changed(tmp_path, monkeypatch)
     assert after.curves.groupby("trial")["report"].apply(list).tolist() == [list(range(1, 9))] * 4
 
     # Completed trials were not run again; interrupted ones went on from where they were saved.
-    second = read_results_of(task.directory / "run-0002")
+    second = tiny.read_results_of(task.directory / "run-0002")
     for number, row in seen.iterrows():
         if row["status"] == "completed":
             assert number not in second
@@ -92,14 +92,6 @@ def test_after_a_kill_nothing_is_lost_repeated_or_changed(tmp_path, monkeypatch)
     for _ in range(8):
         last = alone.train()
     np.testing.assert_array_equal(last["oof"], read_results(task.directory)[number][-1]["oof"])
-
-
-def read_results_of(run):
-    """Results of one run by trial."""
-    alone = run.parent.parent / "only"
-    alone.mkdir()
-    (alone / run.name).symlink_to(run.resolve())
-    return read_results(alone)
 
 
 def params(task, number):

@@ -8,6 +8,7 @@ import numpy as np
 
 from study.cohort.split import Fold, make_folds
 from study.sweep.cluster import start_ray
+from study.sweep.recorder import read_results
 from study.sweep.spaces import built_in_arms, read_space, with_training
 from study.sweep.sweep import run_sweep
 from study.sweep.task import SweepTask
@@ -89,6 +90,22 @@ def long_task(study: Path) -> SweepTask:
     return make_task(study, "set_sum", trials=4, training=training)
 
 
+def read_results_of(run: Path) -> dict[int, list[dict]]:
+    """Results of one run by trial."""
+    alone = run.parent.parent / "only"
+    alone.mkdir()
+    (alone / run.name).symlink_to(run.resolve())
+    return read_results(alone)
+
+
+def main(study: Path) -> int:
+    try:
+        with start_ray(cpus=2):
+            run_sweep(long_task(study), progress=lambda event: None)
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
 if __name__ == "__main__":
-    with start_ray(cpus=2):
-        run_sweep(long_task(Path(sys.argv[1])), progress=lambda event: None)
+    sys.exit(main(Path(sys.argv[1])))
