@@ -247,11 +247,11 @@ COMMANDS: dict[str, tuple[Callable[[Path, Path], list[object]], str]] = {
     "study file without end": (lambda h, g: ["run", "/dev/zero", "--out", h / "o"], "/dev/zero"),
     "out is a file": (
         lambda h, g: ["run", "--cohort", g / "cohort", "--out", g / "cohort/3.nii.gz", *SMALL],
-        "3.nii.gz is a file",
+        "3.nii.gz",
     ),
     "out below a file": (
         lambda h, g: ["run", "--cohort", g / "cohort", "--out", g / "cohort/3.nii.gz/deep", *SMALL],
-        "3.nii.gz is a file",
+        "3.nii.gz",
     ),
     "out holds something": (lambda h, g: ["run", "--cohort", g / "cohort", "--out", g], "is not empty"),
     "inspect: layout": (

@@ -57,7 +57,9 @@ def _folder(root: Path) -> Iterator[Path]:
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BadInput(f"cannot be made ({error})", where=str(root), fix="Choose another folder") from None
+        raise BadInput(
+            f"cannot be made ({error.strerror})", where=str(root), fix="Choose another folder"
+        ) from None
     try:
         yield root
     finally:
