@@ -103,7 +103,7 @@ class ResourceSettings(_Section):
     cpus_per_trial: float = Field(default=1, gt=0)
     gpus_per_trial: float = Field(default=0, ge=0)
     patience_minutes: float = Field(default=120, gt=0)
-    """A trial that reports nothing for so long counts as hung: ended, tried once more, then given up."""
+    """A trial that reports nothing for so long counts as hung: ended, tried again, then given up."""
 
 
 class StudySettings(_Section):

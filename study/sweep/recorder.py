@@ -106,7 +106,7 @@ class Recorder(tune.Callback):
             self.stopping.unsaved.discard(trial.trial_id)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: object) -> None:
-        """End the process of a trial that has not been heard of for too long: Ray starts it once more."""
+        """End the process of a trial that has not been heard of for too long: Ray starts it again."""
         now = time.monotonic()
         for trial in trials:
             since = self.heard.get(trial.trial_id)

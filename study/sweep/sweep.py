@@ -36,6 +36,8 @@ from study.sweep.trainable import SetSumTrial
 
 CHECKPOINTS = 4
 """A trial is saved about this often in its life."""
+RETRIES = 3
+"""Of a trial whose process died; Ray counts a death twice when it comes between two trials."""
 LEAST_TIMED = 10
 """Trials that a search by hours is taken to have at least, when failures are counted."""
 
@@ -167,7 +169,7 @@ def _run_config(run: Path, recorder: Recorder, stopping: Stopping, reports: int)
         verbose=0,
         callbacks=[recorder],
         stop=stopping,
-        failure_config=tune.FailureConfig(max_failures=1),
+        failure_config=tune.FailureConfig(max_failures=RETRIES),
         checkpoint_config=tune.CheckpointConfig(
             num_to_keep=1, checkpoint_frequency=max(1, reports // CHECKPOINTS)
         ),

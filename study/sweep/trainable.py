@@ -49,7 +49,7 @@ class SetSumTrial(tune.Trainable):
             return self._result(self._blank_row(), status="diverged", reason=str(error))
         except Exception as error:
             if self.device == "cuda" or isinstance(error, OSError) or is_out_of_memory(error):
-                # Memory and disks recover, a broken CUDA context goes with its process: Ray tries once more.
+                # Memory and disks recover, a broken CUDA context goes with its process: Ray tries again.
                 raise
             reason = f"{type(error).__name__}: {error}"
             return self._result(self._blank_row(), status="failed", reason=reason, trace=format_exc())

@@ -96,7 +96,7 @@ def workers(bench: Bench) -> None:
     """The process of a trial or a confirmation killed at 10 instants: the study goes on by itself."""
     for arm in ("base", "set_sum"):
         for count in (1, 6, 13, 22):
-            found = kill_worker("ray::SetSumTrial", lambda place, a=arm, c=count: lines(place, a) >= c)
+            found = kill_worker("ray::ResourceTrainable", lambda place, a=arm, c=count: lines(place, a) >= c)
             bench.survive(
                 "worker", f"a trial's, {arm}, after line {count}", found, pace="slow", expected=(0,)
             )

@@ -140,7 +140,7 @@ class Hanging(SetSumTrial):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("local_ray")
-def test_a_hanging_trial_is_tried_once_more_and_then_given_up(tmp_path, monkeypatch):
+def test_a_hanging_trial_is_tried_again_and_then_given_up(tmp_path, monkeypatch):
     ray.cloudpickle.register_pickle_by_value(__import__(__name__))
     monkeypatch.setattr(sweep_module, "SetSumTrial", Hanging)
     space = read(
