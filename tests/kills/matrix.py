@@ -3,7 +3,7 @@
 A small study is run once without interruption. Then it is begun again and again and hurt at one
 instant, taken up with `setsum resume`, and compared bit for bit with the first.
 
-Usage: python tests/kills/matrix.py [driver] [worker] [node] [storage]
+Usage: python tests/kills/matrix.py [driver] [worker] [node] [storage] [disk]
 """
 
 import contextlib
@@ -195,7 +195,10 @@ def disk(folder: Path, size: str) -> Iterator[Callable[[str], object]]:
 
 
 def disks(bench: Bench) -> None:
-    """A disk that is full at four sizes, and one that becomes read-only."""
+    """A disk that is full at four sizes, and one that becomes read-only; only root may mount them."""
+    if os.geteuid() != 0:
+        print("     disk     left out: only root may mount one")
+        return
     for size in ("500k", "2m", "5m", "9m"):
         folder = bench.folder / f"disk-{size}"
         with disk(folder, size) as again:
@@ -225,7 +228,7 @@ def disks(bench: Bench) -> None:
 
 
 def storage(bench: Bench) -> None:
-    """A truncated cache, damaged checkpoints, a search storage that is gone; disks full and read-only."""
+    """A truncated cache, damaged checkpoints, a search storage that is gone."""
 
     def third_trial(place: Path) -> bool:
         return lines(place, "base") >= 12
@@ -264,7 +267,7 @@ def storage(bench: Bench) -> None:
     )
 
 
-KINDS = {"driver": drivers, "worker": workers, "node": nodes, "storage": storage}
+KINDS = {"driver": drivers, "worker": workers, "node": nodes, "storage": storage, "disk": disks}
 
 
 def main(kinds: list[str]) -> int:
