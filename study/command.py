@@ -26,11 +26,10 @@ def run_command(app: typer.Typer) -> None:
     except typer.Abort:
         _leave("interrupted", 1)
     except StoppedError as stopped:
-        _leave(str(stopped), INTERRUPTED)
+        _leave(str(stopped), stopped.code)
     except OSError as error:
-        # A full or lost disk, not bad input: what lies there is whole, and the command can be given again.
         where = f"{error.filename}: " if error.filename else ""
-        _leave(f"{where}{error.strerror or error}. Mend this, then go on with: setsum resume DIR", 1)
+        _leave(f"{where}{error.strerror or error}", 1)
     except KeyboardInterrupt:
         code = INTERRUPTED
     if code == INTERRUPTED:

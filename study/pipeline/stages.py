@@ -23,6 +23,9 @@ from study.settings import StudySettings
 from study.sweep.cluster import start_ray
 from study.sweep.interrupt import InterruptedInOrderError, StoppedError
 
+FAILED, INTERRUPTED = 1, 130
+"""Exit codes."""
+
 
 def run(settings: StudySettings, root: Path, progress: Progress) -> Prepared:
     """Everything from scans to export; a directory that holds the same study is continued."""
@@ -87,9 +90,18 @@ def _alone(root: Path) -> Iterator[None]:
         except KeyboardInterrupt as error:
             in_order = isinstance(error, InterruptedInOrderError)
             how = "interrupted, everything so far is saved" if in_order else "stopped at once"
-            begun = StudyDirectory(root).settings.exists()
-            again = f"setsum resume {shlex.quote(str(root))}" if begun else "the same command"
-            raise StoppedError(f"{how}; go on with: {again}") from None
+            raise StoppedError(f"{how}; go on with: {_again(root)}", INTERRUPTED) from None
+        except OSError as error:
+            # A disk that is full or gone is no bad input; what lies there is whole.
+            where = f"{error.filename}: " if error.filename else ""
+            line = f"{where}{error.strerror or error}. Mend this, then go on with: {_again(root)}"
+            raise StoppedError(line, FAILED) from error
+
+
+def _again(root: Path) -> str:
+    """The command that goes on with a study."""
+    begun = StudyDirectory(root).settings.exists()
+    return f"setsum resume {shlex.quote(str(root))}" if begun else "the same command"
 
 
 def _all_stages(prepared: Prepared, progress: Progress) -> None:

@@ -15,7 +15,14 @@ class InterruptedInOrderError(KeyboardInterrupt):
 
 
 class StoppedError(Exception):
-    """A command was interrupted; says how to go on. No KeyboardInterrupt, which Typer swallows."""
+    """A command ended early, with this exit code; says how to go on.
+
+    No KeyboardInterrupt, which Typer swallows.
+    """
+
+    def __init__(self, line: str, code: int) -> None:
+        self.code = code
+        super().__init__(line)
 
 
 @contextmanager

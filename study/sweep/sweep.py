@@ -38,6 +38,8 @@ CHECKPOINTS = 4
 """A trial is saved about this often in its life."""
 RETRIES = 3
 """Of a trial whose process died; Ray counts a death twice when it comes between two trials."""
+OS_ERRORS = ("OSError", "FileNotFoundError", "PermissionError", "BlockingIOError", "TimeoutError")
+"""How a traceback's last line begins when storage was at fault."""
 LEAST_TIMED = 10
 """Trials that a search by hours is taken to have at least, when failures are counted."""
 
@@ -140,7 +142,14 @@ def _fit(task: SweepTask, study: optuna.Study, progress: Progress, asked: Event)
         run_config=_run_config(run, recorder, stopping, reports),
     )
     with _quiet():
-        tuner.fit()
+        try:
+            tuner.fit()
+        except ray.tune.TuneError as error:
+            # Tune wraps what its searcher and callbacks raise, in words only.
+            lines = str(error).strip().splitlines() or ["unknown"]
+            if any(line.startswith(OS_ERRORS) for line in lines):
+                raise OSError(next(line for line in reversed(lines) if line.startswith(OS_ERRORS))) from error
+            raise
 
 
 def _tune_config(

@@ -102,6 +102,8 @@ class Bench:
             done = completed(place)
             if code not in expected:
                 raise AssertionError(f"ended with {code}: {self.told(place)}")
+            if code > 0:
+                assert "Traceback" not in (self.folder / f"{place.name}.log").read_text(), self.told(place)
             if code != 0:
                 self.resume(place, pace, fields)
             compare(place, reference, done)
