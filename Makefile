@@ -23,7 +23,7 @@ test-slow: $(VENV)/.dev ## run the checks that take minutes
 kill-matrix: $(VENV)/.dev ## kill studies everywhere, resume and compare them (half an hour)
 	$(BIN)/python tests/kills/matrix.py
 
-fuzz: $(VENV)/.dev ## fuzz the reading of NIfTI files for SECONDS=600
+fuzz: $(VENV)/.fuzz ## fuzz the reading of NIfTI files for SECONDS=600
 	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python tests/fuzz_nifti.py -max_total_time=$(SECONDS)
 
 check: $(VENV)/.dev ## format, lint, types, layers and tests
@@ -50,6 +50,10 @@ $(VENV)/.runtime: pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.runtime
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(VENV)/.fuzz: $(VENV)/.runtime
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[fuzz]'
 	@touch $@
 
 # An environment of its own: the auditor's requirements are none of ours.
