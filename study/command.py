@@ -6,9 +6,7 @@ from typing import Any
 import typer
 
 from study.badinput import BadInput
-from study.sweep.interrupt import StoppedError
-
-INTERRUPTED = 130
+from study.sweep.interrupt import FAILED, INTERRUPTED, StoppedError, storage_trouble
 
 # Typer once used click's exceptions and now has its own; only this one is public in both.
 _USAGE: tuple[Any, ...] = typer.BadParameter.__bases__
@@ -28,8 +26,7 @@ def run_command(app: typer.Typer) -> None:
     except StoppedError as stopped:
         _leave(str(stopped), stopped.code)
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        _leave(f"{where}{error.strerror or error}", 1)
+        _leave(storage_trouble(error), FAILED)
     except KeyboardInterrupt:
         code = INTERRUPTED
     if code == INTERRUPTED:

@@ -21,10 +21,13 @@ from study.pipeline.test import test, tested
 from study.record import StudyDirectory, write_yaml
 from study.settings import StudySettings
 from study.sweep.cluster import start_ray
-from study.sweep.interrupt import InterruptedInOrderError, StoppedError
-
-FAILED, INTERRUPTED = 1, 130
-"""Exit codes."""
+from study.sweep.interrupt import (
+    FAILED,
+    INTERRUPTED,
+    InterruptedInOrderError,
+    StoppedError,
+    storage_trouble,
+)
 
 
 def run(settings: StudySettings, root: Path, progress: Progress) -> Prepared:
@@ -93,8 +96,7 @@ def _alone(root: Path) -> Iterator[None]:
             raise StoppedError(f"{how}; go on with: {_again(root)}", INTERRUPTED) from None
         except OSError as error:
             # A disk that is full or gone is no bad input; what lies there is whole.
-            where = f"{error.filename}: " if error.filename else ""
-            line = f"{where}{error.strerror or error}. Mend this, then go on with: {_again(root)}"
+            line = f"{storage_trouble(error)}. Mend this, then go on with: {_again(root)}"
             raise StoppedError(line, FAILED) from error
 
 

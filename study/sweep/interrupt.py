@@ -10,6 +10,10 @@ from types import FrameType
 ASKED = b"\nending: reports under way are finished and saved (once more: stop now)\n"
 
 
+FAILED, INTERRUPTED = 1, 130
+"""Exit codes of a command that ended early."""
+
+
 class InterruptedInOrderError(KeyboardInterrupt):
     """Work was asked to end, and has saved what it had."""
 
@@ -23,6 +27,11 @@ class StoppedError(Exception):
     def __init__(self, line: str, code: int) -> None:
         self.code = code
         super().__init__(line)
+
+
+def storage_trouble(error: OSError) -> str:
+    """A full or lost disk in words: which file, and what about it."""
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
 
 
 @contextmanager

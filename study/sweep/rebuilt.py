@@ -26,12 +26,14 @@ def recorded_trials(task: SweepTask) -> list[FrozenTrial]:
         return []
     results, domains = read_results(task.directory), distributions(task.space)
     origins = dict(enumerate(task.space.points))
+    identity = {"arm": task.arm, **task.assignment().identity()}
     trials = []
     for number in range(max(configs) + 1):
-        attributes: dict[str, Any] = {"origin": origins.get(number, "sampled"), **_identity(task)}
+        origin = {"origin": origins.get(number, "sampled")}
         if number not in configs:
-            trials.append(create_trial(state=TrialState.RUNNING, user_attrs={"origin": attributes["origin"]}))
+            trials.append(create_trial(state=TrialState.RUNNING, user_attrs=origin))
             continue
+        attributes: dict[str, Any] = origin | identity
         rows = results.get(number, [])
         state = TrialState.PRUNED if number in pruned else _state(rows)
         if state == TrialState.FAIL:
@@ -63,7 +65,3 @@ def _trial(
 
 def _state(rows: list[dict[str, Any]]) -> TrialState:
     return STATES.get(rows[-1]["status"], TrialState.RUNNING) if rows else TrialState.RUNNING
-
-
-def _identity(task: SweepTask) -> dict[str, object]:
-    return {"arm": task.arm, **task.assignment().identity()}

@@ -146,9 +146,9 @@ def _fit(task: SweepTask, study: optuna.Study, progress: Progress, asked: Event)
             tuner.fit()
         except ray.tune.TuneError as error:
             # Tune wraps what its searcher and callbacks raise, in words only.
-            lines = str(error).strip().splitlines() or ["unknown"]
-            if any(line.startswith(OS_ERRORS) for line in lines):
-                raise OSError(next(line for line in reversed(lines) if line.startswith(OS_ERRORS))) from error
+            lines = [line for line in str(error).splitlines() if line.startswith(OS_ERRORS)]
+            if lines:
+                raise OSError(lines[-1]) from error
             raise
 
 
