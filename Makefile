@@ -6,7 +6,9 @@ SECONDS ?= 600
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help study test test-slow kill-matrix fuzz check audit format clean
+NAMES ?=
+
+.PHONY: help study test test-slow kill-matrix bench fuzz check audit format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +24,9 @@ test-slow: $(VENV)/.dev ## run the checks that take minutes
 
 kill-matrix: $(VENV)/.dev ## kill studies everywhere, resume and compare them (half an hour)
 	$(BIN)/python tests/kills/matrix.py
+
+bench: $(VENV)/.bench ## measure speed against peers and bounds (NAMES='step sweep': only those)
+	$(BIN)/python -m benchmarks $(NAMES)
 
 fuzz: $(VENV)/.fuzz ## fuzz the reading of NIfTI files for SECONDS=600
 	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python tests/fuzz_nifti.py -max_total_time=$(SECONDS)
@@ -50,6 +55,10 @@ $(VENV)/.runtime: pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.runtime
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.runtime
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[bench]'
 	@touch $@
 
 $(VENV)/.fuzz: $(VENV)/.runtime

@@ -1,0 +1,176 @@
+"""How benchmarks measure and what they say: interleaved rounds, medians, the machine, a table, a file.
+
+A ratio is the median over rounds of one candidate's time by another's in the same round, so that a
+machine that slows down half way slows both.
+"""
+
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("torch", "numpy", "ray", "optuna", "nibabel", "monai", "torchio", "isal")
+WIDTH = 170
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One measured figure: ours beside a peer's or a bound's, and what was to be reached.
+
+    Args:
+        what: What was measured.
+        ours: Median.
+        unit: Of `ours` and `other`.
+        against: The peer or bound, measured in the same run; empty where there is none.
+        other: Its median.
+        ratio: What the target speaks about; ours by other, or other by ours for "times faster".
+        spread: Quartiles of the ratio over the rounds.
+        target: For example `<= 1.15`; empty where none was set.
+    """
+
+    what: str
+    ours: float
+    unit: str
+    against: str = ""
+    other: float = float("nan")
+    ratio: float = float("nan")
+    spread: tuple[float, float] = (float("nan"), float("nan"))
+    target: str = ""
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether the target holds; None without one."""
+        if not self.target:
+            return None
+        sign, value = self.target.split()
+        return self.ratio <= float(value) if sign == "<=" else self.ratio >= float(value)
+
+
+def interleaved(
+    candidates: Mapping[str, Callable[[], object]], *, rounds: int, warmup: int = 2
+) -> dict[str, np.ndarray]:
+    """Seconds (rounds,) of each candidate; every round runs each once, in turning order."""
+    names = list(candidates)
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(-warmup, rounds):
+        turn = number % len(names)
+        for name in names[turn:] + names[:turn]:
+            start = time.perf_counter()
+            candidates[name]()
+            elapsed = time.perf_counter() - start
+            if number >= 0:
+                seconds[name].append(elapsed)
+    return {name: np.array(values) for name, values in seconds.items()}
+
+
+def compared(
+    what: str,
+    ours: np.ndarray,
+    against: str,
+    other: np.ndarray,
+    *,
+    target: str = "",
+    unit: str = "ms",
+    faster: bool = False,
+    scale: float = 1e3,
+) -> Row:
+    """A row of two candidates timed together; `faster` asks how many times faster ours is."""
+    ratios = other / ours if faster else ours / other
+    low, high = np.quantile(ratios, [0.25, 0.75])
+    return Row(
+        what=what,
+        ours=float(np.median(ours)) * scale,
+        unit=unit,
+        against=against,
+        other=float(np.median(other)) * scale,
+        ratio=float(np.median(ratios)),
+        spread=(float(low), float(high)),
+        target=target,
+    )
+
+
+def machine_class() -> str:
+    """What decides which targets hold here: the fastest arithmetic that the processor has."""
+    if torch.cpu._is_amx_tile_supported():
+        return "amx"
+    return "avx512-bf16" if torch.cpu._is_avx512_bf16_supported() else "no-bf16"
+
+
+def machine() -> dict[str, object]:
+    """Hardware and versions."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "cpu": models[0] if models else platform.processor(),
+        "class": machine_class(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(memory, 1),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in PACKAGES},
+    }
+
+
+def publish(name: str, title: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> None:
+    """Print the table and store it as benchmarks/results/NAME.json and NAME.txt."""
+    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for column in ("what", "ours", "against", "measured", "ratio [quartiles]", "target", "reached"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*_cells(row))
+    host = machine()
+    with (RESULTS / f"{name}.txt").open("w") as stream:
+        for console in (Console(width=WIDTH), Console(width=WIDTH, file=stream)):
+            console.print(table)
+            for line in (
+                *notes,
+                f"{host['cpu']} ({host['class']}), {host['cores']} cores; {_versions(host)}",
+            ):
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
+    content = {
+        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": host,
+        "rows": [{**asdict(row), "reached": row.reached} for row in rows],
+        "notes": list(notes),
+    }
+    (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    nothing = not row.against
+    return (
+        row.what,
+        f"{row.ours:.4g} {row.unit}",
+        row.against,
+        "" if nothing else f"{row.other:.4g} {row.unit}",
+        "" if np.isnan(row.ratio) else f"{row.ratio:.3g} [{row.spread[0]:.3g}, {row.spread[1]:.3g}]",
+        row.target,
+        {None: "", True: "yes", False: "NO"}[row.reached],
+    )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except ModuleNotFoundError:
+        return None
+
+
+def _versions(host: Mapping[str, object]) -> str:
+    versions = host["versions"]
+    assert isinstance(versions, dict)
+    return ", ".join(f"{name} {number}" for name, number in versions.items() if number)
