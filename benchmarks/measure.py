@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,6 +21,8 @@ import torch
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+
+from study.regression.precision import fastest_precision
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("torch", "numpy", "ray", "optuna", "nibabel", "monai", "torchio", "isal")
@@ -102,11 +105,17 @@ def compared(
     )
 
 
+@lru_cache(maxsize=1)
 def machine_class() -> str:
-    """What decides which targets hold here: the fastest arithmetic that the processor has."""
+    """What decides which targets hold here: the fastest arithmetic of the processor.
+
+    `amx` has bfloat16 tiles, `avx512-bf16` convolves faster in bfloat16 without them. A processor may
+    list the bfloat16 instructions and run them at half the rate of float32: then it is `no-bf16`.
+    """
     if torch.cpu._is_amx_tile_supported():
         return "amx"
-    return "avx512-bf16" if torch.cpu._is_avx512_bf16_supported() else "no-bf16"
+    listed = torch.cpu._is_avx512_bf16_supported()
+    return "avx512-bf16" if listed and fastest_precision((32, 32, 32), 4) == "bfloat16" else "no-bf16"
 
 
 def machine() -> dict[str, object]:
@@ -148,6 +157,12 @@ def publish(name: str, title: str, rows: Sequence[Row], notes: Sequence[str] = (
         "notes": list(notes),
     }
     (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
+
+
+def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
+    """Slope of log(values) over log(sizes)."""
+    slope, _ = np.polyfit(np.log(np.asarray(sizes, float)), np.log(np.asarray(values, float)), 1)
+    return float(slope)
 
 
 def _cells(row: Row) -> tuple[str, ...]:

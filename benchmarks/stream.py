@@ -1,0 +1,79 @@
+"""The streamed execution: memory and time per scan must not grow with the set size n."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import numpy as np
+
+from benchmarks.measure import Row, compared, publish
+from benchmarks.process import Elsewhere, in_turn
+from benchmarks.step import own_step
+
+SIDE, LARGE_N, LARGE_ROUNDS = 64, 32, 3
+AGAINST_REPLICATED, SMALLER = {8: 16, 16: 10}, 32
+THREADS = 2
+
+
+def measure() -> None:
+    """Print and store the table."""
+    publish("stream", "Streamed execution", [*_independent_of_n(), *_against_replicated()])
+
+
+def _independent_of_n() -> list[Row]:
+    """Time and peak memory of sets of 32 scans beside single scans."""
+    large = {"n": LARGE_N, "scans_per_step": LARGE_N}
+    with ExitStack() as stack:
+        many, one = (
+            stack.enter_context(Elsewhere(repeated_steps, SIDE, fields, steps, threads=THREADS))
+            for fields, steps in ((large, 1), ({"n": 1}, LARGE_N // 4))
+        )
+        seconds = np.array([[many.seconds(), one.seconds()] for _ in range(LARGE_ROUNDS + 1)])[1:]
+        peaks = many.peak_mb(), one.peak_mb()
+    what = f"n = {LARGE_N} streamed at {SIDE}^3"
+    per_scan = compared(
+        f"{what}, time per scan",
+        seconds[:, 0] / LARGE_N,
+        "n = 1, b = 4",
+        seconds[:, 1] / LARGE_N,
+        target="<= 1.05",
+    )
+    ratio = peaks[0] / peaks[1]
+    memory = Row(
+        what=f"{what}, peak memory of the process",
+        ours=peaks[0],
+        unit="MB",
+        against="n = 1, b = 4",
+        other=peaks[1],
+        ratio=ratio,
+        spread=(ratio, ratio),
+        target="<= 1.1",
+    )
+    return [per_scan, memory]
+
+
+def _against_replicated() -> list[Row]:
+    rows = []
+    for n, rounds in AGAINST_REPLICATED.items():
+        fields = {"n": n, "scans_per_step": n}
+        seconds = in_turn(
+            {
+                execution: Elsewhere(own_step, SMALLER, {**fields, "execution": execution}, threads=THREADS)
+                for execution in ("streamed", "replicated")
+            },
+            rounds,
+        )
+        what = f"n = {n} streamed at {SMALLER}^3, time per scan"
+        streamed, replicated = seconds["streamed"] / n, seconds["replicated"] / n
+        rows.append(compared(what, streamed, "replicated", replicated, target="<= 1.02"))
+    return rows
+
+
+def repeated_steps(side: int, fields: dict[str, object], steps: int) -> Callable[[], None]:
+    """So many steps of one training."""
+    step = own_step(side, fields, LARGE_N)
+
+    def run() -> None:
+        for _ in range(steps):
+            step()
+
+    return run
