@@ -70,6 +70,46 @@ def test_bca_equals_scipy():
     assert ours == pytest.approx(tuple(theirs.confidence_interval), abs=0.01)
 
 
+@pytest.mark.parametrize("score", ["icc", "mse"])
+def test_bca_of_a_difference_equals_scipy(score):
+    (x, y), labels = drawn(4)
+    y = labels + 2 * (y - labels)
+    ours = paired_bootstrap(x, y, labels, generator=np.random.default_rng(5), method="bca", resamples=20_000)
+    of = {"icc": icc, "mse": mse}[score]
+    statistic = lambda a, b, c, axis=-1: of(a, c) - of(b, c)  # noqa: E731
+    theirs = stats.bootstrap((x, y, labels), statistic, paired=True, n_resamples=20_000, rng=6)
+    width = np.diff(theirs.confidence_interval)[0]
+    limits = getattr(ours, f"{score}_interval")
+    assert limits == pytest.approx(tuple(theirs.confidence_interval), abs=0.03 * width)
+    assert getattr(ours, score) == statistic(x, y, labels)
+
+
+def test_bca_of_a_difference_changes_sign_with_the_arms_and_knows_strata():
+    (x, y), labels = drawn(6)
+    sites = ["one", "other"] * 20
+    there, back = (
+        paired_bootstrap(*pair, labels, generator=np.random.default_rng(1), method="bca", strata=sites)
+        for pair in ((x, y), (y, x))
+    )
+    for interval, other in ((there.icc_interval, back.icc_interval), (there.mse_interval, back.mse_interval)):
+        assert interval.low < interval.high
+        # Quantiles are interpolated, alike from either end.
+        assert interval == pytest.approx((-other.high, -other.low), rel=1e-6)
+
+
+@pytest.mark.parametrize("method", ["percentile", "bca"])
+def test_an_arm_does_not_differ_from_itself(method):
+    (x, _), labels = drawn()
+    gap = paired_bootstrap(x, x, labels, generator=np.random.default_rng(0), method=method, resamples=199)
+    assert gap == (0, (0, 0), 0, (0, 0))
+
+
+def test_another_method_of_the_paired_bootstrap_is_refused():
+    (x, y), labels = drawn()
+    with pytest.raises(ValueError, match='"percentile" or "bca", but got \'F\''):
+        paired_bootstrap(x, y, labels, generator=np.random.default_rng(0), method="F")
+
+
 @pytest.mark.parametrize("method", ["F", "bca"])
 @pytest.mark.parametrize("form", ["1", "A,1", "C,1"])
 def test_the_interval_of_perfect_agreement_is_a_point_or_undefined_never_wrong(method, form):
