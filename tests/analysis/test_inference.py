@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from analysis.bootstrap import bca_interval
 from analysis.inference import (
     holm,
     icc_interval,
@@ -95,6 +96,15 @@ def test_bca_of_a_difference_changes_sign_with_the_arms_and_knows_strata():
         assert interval.low < interval.high
         # Quantiles are interpolated, alike from either end.
         assert interval == pytest.approx((-other.high, -other.low), rel=1e-6)
+
+
+def test_the_sample_itself_drawn_in_another_order_is_a_tie_whatever_the_rounding():
+    above, below, same = np.full(30, 1.0), np.full(10, -1.0), np.full(60, 0.1)
+    left_out = np.array([0.0, 0.1, 0.2])
+    exact, rounded = (
+        bca_interval(np.concatenate([above, below, same + error]), 0.1, left_out, 0.5) for error in (0, 1e-15)
+    )
+    assert exact == pytest.approx(rounded, abs=1e-12)
 
 
 @pytest.mark.parametrize("method", ["percentile", "bca"])
