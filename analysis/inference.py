@@ -21,6 +21,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
+from analysis.bootstrap import NOWHERE, Interval, bca_interval, percentile_interval
+from analysis.moments import left_out, resampled
 from analysis.resampling import draw_resamples, draw_swaps
 from study.agreement import Floats, Form, MeanSquares, icc, icc_from_ratings, mean_squares, mse
 
@@ -29,16 +31,6 @@ UNDERCOVERAGE = (
     "ICC of .8 the bootstrap (BCa) interval shown here held it in 92 of 100 studies of 30 scans when scores "
     "were normal, but in 75 of 100 when they were lognormal (82 of 100 with 200 scans)."
 )
-
-
-class Interval(NamedTuple):
-    """Lower and upper limit; both NaN where no interval is defined."""
-
-    low: float
-    high: float
-
-
-NOWHERE = Interval(float("nan"), float("nan"))
 
 
 def icc_interval(
@@ -84,11 +76,12 @@ def icc_interval(
     if len(ratings_MK) < 3 or constant or np.isnan(icc_from_ratings(ratings_MK, form)):
         return NOWHERE
     blocks = draw_resamples(len(ratings_MK), resamples, generator, strata)
-    x_M, y_M = ratings_MK.T
-    values = np.concatenate([icc(x_M[block], y_M[block], form) for block in blocks])
+    arms_1M, labels_M = ratings_MK[:, 0][None], ratings_MK[:, 1]
+    values = resampled(arms_1M, labels_M, blocks, form)[0][0]
     if method == "percentile":
-        return _quantiles(values, _tails(level))
-    return _quantiles(values, _bca_tails(values, x_M, y_M, form, level))
+        return percentile_interval(values, level)
+    left = left_out(arms_1M, labels_M, form)[0][0]
+    return bca_interval(values, float(icc(arms_1M[0], labels_M, form)), left, level, strata)
 
 
 def icc_interval_from_ratings(ratings_MK: ArrayLike, form: Form = "A,1", level: float = 0.95) -> Interval:
@@ -126,27 +119,35 @@ def paired_bootstrap(
     strata: Sequence[object] | None = None,
     form: Form = "A,1",
     level: float = 0.95,
+    method: Literal["percentile", "bca"] = "percentile",
     resamples: int = 9999,
 ) -> PairedDifference:
-    """Differences in ICC and MSE of two arms, with percentile intervals from resampling scans.
+    """Differences in ICC and MSE of two arms, with intervals from resampling scans.
 
     Args:
         first, second, labels: (scans,), the same scans in the same order and unit.
         strata: One stratum a scan (its site) to resample within.
+        method: `percentile` or `bca` (Efron 1987).
 
     Returns:
         Both differences; an interval is NaN with fewer than three scans.
     """
     _check_level(level)
+    if method not in ("percentile", "bca"):
+        raise ValueError(f'`method` must be "percentile" or "bca", but got {method!r}')
     pair_2M, labels_M = _paired(first, second, labels)
     gap_icc, gap_mse = _gaps(pair_2M, labels_M, form)
     if labels_M.size < 3:
         return PairedDifference(float(gap_icc), NOWHERE, float(gap_mse), NOWHERE)
     blocks = draw_resamples(labels_M.size, resamples, generator, strata)
-    drawn = [_gaps(pair_2M[:, block], labels_M[block], form) for block in blocks]
-    iccs, mses = (np.concatenate(values) for values in zip(*drawn, strict=True))
-    tails = _tails(level)
-    return PairedDifference(float(gap_icc), _quantiles(iccs, tails), float(gap_mse), _quantiles(mses, tails))
+    drawn = [first - second for first, second in resampled(pair_2M, labels_M, blocks, form)]
+    if method == "percentile":
+        limits = [percentile_interval(values, level) for values in drawn]
+    else:
+        left = [first - second for first, second in left_out(pair_2M, labels_M, form)]
+        gaps = float(gap_icc), float(gap_mse)
+        limits = [bca_interval(*each, level, strata) for each in zip(drawn, gaps, left, strict=True)]
+    return PairedDifference(float(gap_icc), limits[0], float(gap_mse), limits[1])
 
 
 class SwapTest(NamedTuple):
@@ -248,34 +249,6 @@ def _within_bounds(limits: Floats) -> Interval:
 def _check_level(level: float) -> None:
     if not 0 < level < 1:
         raise ValueError(f"`level` must lie in (0, 1), but got {level}")
-
-
-def _tails(level: float) -> tuple[float, float]:
-    return (1 - level) / 2, (1 + level) / 2
-
-
-def _quantiles(values: Floats, tails: tuple[float, float]) -> Interval:
-    # A resample of one scan repeated has no ICC; where that is common, neither is there an interval.
-    defined = values[np.isfinite(values)]
-    if defined.size < 0.9 * values.size or not np.isfinite(tails).all():
-        return NOWHERE
-    low, high = np.quantile(defined, tails)
-    return Interval(float(low), float(high))
-
-
-def _bca_tails(values: Floats, x_M: Floats, y_M: Floats, form: Form, level: float) -> tuple[float, float]:
-    estimate = icc(x_M, y_M, form)
-    below = (np.mean(values < estimate) + np.mean(values <= estimate)) / 2
-    m = len(x_M)
-    others = np.array([[i for i in range(m) if i != left_out] for left_out in range(m)])
-    jackknife = icc(x_M[others], y_M[others], form)
-    gaps = jackknife.mean() - jackknife
-    with np.errstate(invalid="ignore", divide="ignore"):
-        acceleration = (gaps**3).sum() / (6 * (gaps**2).sum() ** 1.5)
-    bias = special.ndtri(below)
-    z = bias + special.ndtri(np.array(_tails(level)))
-    low, high = special.ndtr(bias + z / (1 - acceleration * z))
-    return float(low), float(high)
 
 
 def _paired(first: ArrayLike, second: ArrayLike, labels: ArrayLike) -> tuple[Floats, Floats]:

@@ -65,7 +65,7 @@ def icc_from_ratings(ratings_MK: ArrayLike, form: Form = "A,1") -> Floats:
     ratings = np.asarray(ratings_MK, dtype=np.float64)
     m, k = ratings.shape[-2:]
     constant = np.asarray(_constant(np.swapaxes(ratings, -1, -2)).all(-1))
-    return _icc(mean_squares(ratings), m, k, form, constant)
+    return icc_from_squares(mean_squares(ratings), m, k, form, constant)
 
 
 def icc(x: ArrayLike, y: ArrayLike, form: Form = "A,1") -> Floats:
@@ -80,7 +80,7 @@ def icc(x: ArrayLike, y: ArrayLike, form: Form = "A,1") -> Floats:
     """
     x_M, y_M = np.asarray(x, np.float64), np.asarray(y, np.float64)
     m = np.broadcast_shapes(x_M.shape, y_M.shape)[-1]
-    return _icc(_pair_squares(x_M, y_M), m, 2, form, np.asarray(_constant(x_M) & _constant(y_M)))
+    return icc_from_squares(_pair_squares(x_M, y_M), m, 2, form, np.asarray(_constant(x_M) & _constant(y_M)))
 
 
 def _pair_squares(x_M: Floats, y_M: Floats) -> MeanSquares:
@@ -97,7 +97,8 @@ def _pair_squares(x_M: Floats, y_M: Floats) -> MeanSquares:
     return MeanSquares(scans / (m - 1), raters, error / (m - 1), (error + raters) / m)
 
 
-def _icc(squares: MeanSquares, m: int, k: int, form: Form, constant: NDArray[np.bool_]) -> Floats:
+def icc_from_squares(squares: MeanSquares, m: int, k: int, form: Form, constant: NDArray[np.bool_]) -> Floats:
+    """The ICC of m scans and k raters from their mean squares; NaN where all raters are `constant`."""
     if form not in ("1", "A,1", "C,1"):
         raise ValueError(f'`form` must be "1", "A,1" or "C,1", but got {form!r}')
     spread = squares.within if form == "1" else squares.error

@@ -1,9 +1,9 @@
 """Coverage-guided fuzzing of the NIfTI reading path: `make fuzz` (a script, not collected by pytest).
 
-Every input becomes a file that `read_volume`, `read_grid` and `preprocess` get to see, as bytes that
-claim to be `.nii` or `.nii.gz`, or compressed here so that mutations reach what lies behind gzip. Its
-first byte chooses which of these. Any exception but BadInput, and any memory beyond libFuzzer's limit,
-is a finding; libFuzzer writes the input that made it to the working directory.
+Every input becomes a file that `read_volume`, `read_stored`, `read_grid` and `preprocess` get to see,
+as bytes that claim to be `.nii` or `.nii.gz`, or compressed here so that mutations reach what lies
+behind gzip. Its first byte chooses which of these. Any exception but BadInput, and any memory beyond
+libFuzzer's limit, is a finding; libFuzzer writes the input that made it to the working directory.
 
     python tests/fuzz_nifti.py -max_total_time=600
 """
@@ -68,10 +68,11 @@ def one_input(data: bytes) -> None:
 
 
 def preprocess(path: Path) -> None:
-    scan = volume.read_volume(path)
-    assert scan.data.dtype == np.float32
-    assert np.isfinite(scan.data).all()
-    assert np.isfinite(scan.affine).all()
+    scan, plain = volume.read_stored(path), volume.read_volume(path)
+    assert plain.data.dtype == np.float32
+    assert np.isfinite(plain.data).all()
+    assert np.isfinite(plain.affine).all()
+    np.testing.assert_array_equal(scan.data, plain.data)
     for spec in SPECS:
         image_DHW, _, affine = preprocessing.preprocess(scan, scan, None, spec, where=str(path))
         assert image_DHW.shape == spec.shape

@@ -94,7 +94,7 @@ def build_arrays(
         spec: What to do to them.
         directory: Gets `images.npy` and `cohort.json`, both whole or not at all.
         expected: Fingerprint that the cohort must have, if it was read before.
-        workers: Processes; 1 works in this one, None chooses by machine and amount of data.
+        workers: Threads; None takes one a core.
         progress: Called with scans done and scans in all.
 
     Raises:
@@ -179,7 +179,7 @@ def _build_images(
         with atomic(directory / _IMAGES) as stream:
             np.lib.format.write_array_header_1_0(stream, header)
             for done, (image_DHW, share, affine) in enumerate(preprocessed(cohort.scans, spec, workers), 1):
-                stream.write(image_DHW.tobytes())
+                stream.write(image_DHW.data)
                 lost.append(share)
                 affines.append(affine)
                 tell(done, total)

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from study.badinput import BadInput
@@ -19,7 +21,8 @@ def fingerprint(cohort: Cohort, spec: Preprocessing) -> str:
         BadInput: A file cannot be read, or two scans have the same content: one of them might be
             tested on what the other taught.
     """
-    rows = [_row(scan) for scan in cohort.scans]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        rows = list(pool.map(_row, cohort.scans))
     seen: dict[tuple[str, str], str] = {}
     for scan, row in zip(cohort.scans, rows, strict=True):
         key = row[2], row[3]

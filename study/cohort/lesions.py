@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from study.badinput import BadInput
 from study.cohort.scan import Quantity
-from study.cohort.volume import Volume, read_volume
+from study.cohort.volume import Volume, read_stored
 
 
 def count_lesions(path: Path, quantity: Quantity) -> float:
@@ -21,7 +21,7 @@ def count_lesions(path: Path, quantity: Quantity) -> float:
     Raises:
         BadInput: The file is not a readable mask.
     """
-    mask = read_volume(path)
+    mask = read_stored(path)
     lesion_DHW = lesion_voxels(mask, str(path))
     if quantity == "components":
         return float(ndimage.label(lesion_DHW, structure=np.ones((3, 3, 3)))[1])
@@ -35,15 +35,15 @@ def lesion_voxels(mask: Volume, where: str) -> np.ndarray:
     Raises:
         BadInput: The mask holds fractions, or values but neither 1 nor 2 (such as 255).
     """
-    whole_DHW = np.rint(mask.data)
-    if np.abs(mask.data - whole_DHW).max() > 1e-3:
+    whole_DHW = np.rint(mask.data) if mask.data.dtype.kind == "f" else mask.data
+    if whole_DHW is not mask.data and np.abs(mask.data - whole_DHW).max() > 1e-3:
         raise BadInput(
             "a lesion mask must hold whole numbers, this one holds fractions",
             where=where,
             fix="Use the original mask, or resample it with nearest neighbours",
         )
     lesion_DHW: np.ndarray = whole_DHW == 1
-    if whole_DHW.any() and not np.isin(whole_DHW, (1, 2)).any():
+    if not lesion_DHW.any() and whole_DHW.any() and not (whole_DHW == 2).any():
         raise BadInput(
             f"lesions are voxels equal to 1, this mask holds only 0 and {whole_DHW.max():g}",
             where=where,

@@ -14,8 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy import ndimage
 
 from study.badinput import BadInput
+from study.cohort.centre import forwards, profiles
+from study.cohort.intensities import unit, zscore
 from study.cohort.lesions import lesion_voxels
-from study.cohort.volume import MAX_VOXELS, Volume, read_volume
+from study.cohort.volume import MAX_VOXELS, Volume, read_stored
 
 Side = Annotated[int, Field(ge=4, le=1024)]
 Millimetres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -60,9 +62,9 @@ def preprocess_files(
     Raises:
         BadInput: A file cannot be read, or the scan cannot be preprocessed.
     """
-    region = read_volume(mask) if mask and spec.region == "mask" else None
-    lesion = read_volume(lesion_mask) if lesion_mask else None
-    return preprocess(read_volume(image), region, lesion, spec, where=str(image))
+    region = read_stored(mask) if mask and spec.region == "mask" else None
+    lesion = read_stored(lesion_mask) if lesion_mask else None
+    return preprocess(read_stored(image), region, lesion, spec, where=str(image))
 
 
 def preprocess(
@@ -71,7 +73,7 @@ def preprocess(
     """Crop, pad and standardise one scan.
 
     Args:
-        volume: The scan in canonical orientation.
+        volume: The scan in canonical orientation, as `read_stored` or `read_volume` gives it.
         mask: Region of interest (non-zero voxels), needed by `region: mask`, else unused.
         lesion: Lesion mask (voxels equal to 1), only to count what the crop loses.
         spec: What to do.
@@ -87,14 +89,16 @@ def preprocess(
     image_DHW = _resample(volume.data, ratio)
     weight_DHW = _region_weight(mask, ratio, where) if spec.region == "mask" else None
     start = _start(image_DHW if weight_DHW is None else weight_DHW, spec.shape, where)
-    cropped_DHW = crop(image_DHW, start, spec.shape)
-    weight_DHW = None if weight_DHW is None else crop(_smooth(weight_DHW), start, spec.shape)
+    cropped_DHW = np.ascontiguousarray(crop(image_DHW, start, spec.shape))
+    if weight_DHW is not None:
+        cropped_DHW = cropped_DHW.astype(np.float32, copy=False)
+        weight_DHW = crop(_smooth(weight_DHW), start, spec.shape)
     with np.errstate(all="ignore"):
-        scaled_DHW = (_zscore if spec.intensities == "zscore" else _unit)(cropped_DHW, weight_DHW, where)
-    if not np.isfinite(scaled_DHW).all():
+        scaled_DHW = (zscore if spec.intensities == "zscore" else unit)(cropped_DHW, weight_DHW, where)
+    if cropped_DHW.dtype.kind == "f" and not np.isfinite(scaled_DHW).all():
         raise BadInput("intensities overflow when standardised", where=where, fix="Rescale the scan")
     return Preprocessed(
-        scaled_DHW.astype(spec.dtype),
+        scaled_DHW.astype(spec.dtype, copy=False),
         _share_lost(lesion, ratio, start, spec.shape, where),
         _moved_affine(volume.affine, ratio, start),
     )
@@ -102,7 +106,8 @@ def preprocess(
 
 def crop(image_DHW: np.ndarray, start: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     """The box of `shape` whose first voxel is `start` (3,); what lies outside the image is zero."""
-    result = np.zeros(shape, dtype=image_DHW.dtype)
+    # Laid out like the image, whose rows are then copied as they lie.
+    result = np.zeros_like(image_DHW, shape=shape)[forwards(image_DHW)]
     low = np.maximum(start, 0)
     high = np.minimum(start + shape, image_DHW.shape)
     if (low < high).all():
@@ -150,6 +155,7 @@ def _resample(image_DHW: np.ndarray, ratio: np.ndarray) -> np.ndarray:
     """Linear resampling that keeps the field of view; the image itself when the spacing stays."""
     if (ratio == 1).all():
         return image_DHW
+    image_DHW = np.ascontiguousarray(image_DHW, dtype=np.float32)
     shape = np.maximum(1, np.rint(image_DHW.shape / ratio)).astype(int)
     resampled: np.ndarray = ndimage.affine_transform(
         image_DHW, ratio, offset=(ratio - 1) / 2, output_shape=tuple(shape), order=1, mode="nearest"
@@ -165,7 +171,7 @@ def _region_weight(mask: Volume | None, ratio: np.ndarray, where: str) -> np.nda
             where=where,
             fix="Add a `mask` column to the manifest, or set `region: brain`",
         )
-    region_DHW = (_resample((mask.data != 0).astype(np.float32), ratio) >= 0.5).astype(np.float32)
+    region_DHW = (_resample((mask.data != 0).astype(np.float32, order="C"), ratio) >= 0.5).astype(np.float32)
     if not region_DHW.any():
         raise BadInput("the region mask is empty", where=where, fix="Draw it, or leave the scan out")
     return region_DHW
@@ -179,48 +185,14 @@ def _smooth(region_DHW: np.ndarray) -> np.ndarray:
 
 def _start(weights_DHW: np.ndarray, shape: tuple[int, int, int], where: str) -> np.ndarray:
     """First voxel (3,) of the box centred on the weights' centre of mass."""
-    # Absolute values: a scan with negative intensities still has a centre.
-    mass_DHW = np.abs(weights_DHW)
     centre = np.empty(3)
-    for axis in range(3):
-        profile = mass_DHW.sum(axis=tuple({0, 1, 2} - {axis}), dtype=np.float64)
+    # Of absolute values: a scan with negative intensities still has a centre.
+    for axis, profile in enumerate(profiles(weights_DHW)):
         if profile.sum() == 0:
             raise BadInput("all voxels are zero", where=where, fix="Replace the scan or leave it out")
         centre[axis] = profile @ np.arange(profile.size) / profile.sum()
     # Rounding to a ten thousandth first keeps a shifted scan's crop from jumping at halves.
     return np.floor(np.round(centre, 4) - (np.array(shape) - 1) / 2 + 0.5).astype(int)
-
-
-def _zscore(image_DHW: np.ndarray, weight_DHW: np.ndarray | None, where: str) -> np.ndarray:
-    """Foreground to median 0 and SD 1, background exactly 0.
-
-    The region's weight is applied after the median is taken away, so that the region fades into its
-    own median and not into a dark shell.
-    """
-    foreground_DHW = image_DHW != 0 if weight_DHW is None else weight_DHW > 0
-    values = image_DHW[foreground_DHW]
-    if values.size == 0 or values.min() == values.max():
-        raise BadInput(
-            "the scan is constant within its foreground, it cannot be standardised",
-            where=where,
-            fix="Replace the scan or leave it out",
-        )
-    values = values - np.median(values)
-    if weight_DHW is not None:
-        values *= weight_DHW[foreground_DHW]
-    result = np.zeros_like(image_DHW)
-    result[foreground_DHW] = values / values.std(dtype=np.float64).astype(np.float32)
-    return result
-
-
-def _unit(image_DHW: np.ndarray, weight_DHW: np.ndarray | None, where: str) -> np.ndarray:
-    """The crop's smallest voxel to 0 and its largest to 1."""
-    weighted_DHW = image_DHW if weight_DHW is None else image_DHW * weight_DHW
-    low, high = weighted_DHW.min(), weighted_DHW.max()
-    if low == high:
-        raise BadInput("the scan is constant", where=where, fix="Replace the scan or leave it out")
-    scaled_DHW: np.ndarray = np.clip((weighted_DHW - low) / (high - low), 0, 1)
-    return scaled_DHW
 
 
 def _share_lost(

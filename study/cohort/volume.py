@@ -1,4 +1,4 @@
-"""One NIfTI file, read with suspicion: a finite 3D float32 array in canonical (RAS) orientation.
+"""One NIfTI file, read with suspicion: a finite 3D array in canonical (RAS) orientation.
 
 The header's few hundred bytes are read alone, and its sizes checked against limits and the file's
 length before anything is allocated, so that a damaged or hostile file costs an error message and not
@@ -6,19 +6,19 @@ the machine's memory. Nothing else of the file is interpreted: not the header's 
 of the other formats that nibabel might find in it.
 """
 
-import gzip
 import io
 import logging
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import nibabel
 import numpy as np
+from isal import igzip
+from isal.igzip_lib import IsalError
 from nibabel.orientations import OrientationError
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
@@ -39,12 +39,14 @@ _READ_ERRORS = (
     EOFError,
     ValueError,
     OverflowError,
-    zlib.error,
+    cast(type[Exception], IsalError),
     np.linalg.LinAlgError,
 )
 # NIfTI-1 and NIfTI-2, told apart by the length that their first four bytes state.
 _HEADERS = {348: nib.Nifti1Header, 540: nib.Nifti2Header}
 _MAGIC = {348: b"n+1", 540: b"n+2"}
+# Kinds and bytes of the numbers that need no other type: float32 holds integers of 16 bits exactly.
+_AS_STORED = {("i", 1), ("u", 1), ("i", 2), ("u", 2), ("f", 4)}
 _SMALLEST_MM, _LARGEST_MM = 1e-4, 1e4
 # nibabel's remarks about headers would stand beside our one line.
 _SILENT = logging.Logger("nifti", logging.CRITICAL + 1)
@@ -52,7 +54,7 @@ _SILENT = logging.Logger("nifti", logging.CRITICAL + 1)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Volume:
-    """A 3D image: `data` float32 (D, H, W), finite; `spacing` in mm (3,); `affine` voxel to world (4, 4)."""
+    """A 3D image: `data` (D, H, W), finite; `spacing` in mm (3,); `affine` voxel to world (4, 4)."""
 
     data: np.ndarray
     spacing: np.ndarray
@@ -60,7 +62,7 @@ class Volume:
 
 
 def read_volume(path: Path) -> Volume:
-    """Read one scan or mask.
+    """Read one scan or mask as float32, contiguous.
 
     Args:
         path: A `.nii` or `.nii.gz` file of any real number type, scaled or not, 3D, or 4D with a
@@ -69,12 +71,19 @@ def read_volume(path: Path) -> Volume:
     Raises:
         BadInput: The file is missing, damaged, not NIfTI, not 3D, of absurd size, or not finite.
     """
-    with _refusing(path):
-        header = _header(path)
+    volume = read_stored(path)
+    return replace(volume, data=np.ascontiguousarray(volume.data, dtype=np.float32))
+
+
+def read_stored(path: Path) -> Volume:
+    """`read_volume` without a copy where possible: integers of up to 16 bits that the header does not
+    scale stay what they are, everything else is float32, and the axes lie in memory as in the file."""
+    with _refusing(path), _opened(path) as stream:
+        header = _header(stream, path)
         _check_size(header, path)
-        # Read to the end before nibabel scales the voxels: only the end of a gzip file has its checksum.
-        stored = nib.arrayproxy.ArrayProxy(io.BytesIO(_content(path, header)), header)
-        return _canonical(np.asarray(stored, dtype=np.float32), header.get_best_affine(), path)
+        # Read to the end before anything is made of it: only the end of a gzip file has its checksum.
+        stored = _stored(_content(stream, header, path), header)
+        return _canonical(stored, header.get_best_affine(), path)
 
 
 def read_grid(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
@@ -83,8 +92,8 @@ def read_grid(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
     Raises:
         BadInput: As `read_volume`, for what the header can tell.
     """
-    with _refusing(path):
-        header = _header(path)
+    with _refusing(path), _opened(path) as stream:
+        header = _header(stream, path)
         affine = header.get_best_affine()
         axes = np.argsort(nib.io_orientation(affine)[:, 0])
         shape = _shape3(header, path)
@@ -107,14 +116,18 @@ def _refusing(path: Path) -> Iterator[None]:
 _REPLACE = "Replace the file or leave the scan out"
 
 
-def _header(path: Path) -> Any:  # noqa: ANN401 - nibabel's headers are not typed
-    """The file's header, checked; no voxel is read."""
+def _opened(path: Path) -> BinaryIO:
+    """The decompressed file."""
     if not path.name.lower().endswith((".nii", ".nii.gz")):
         raise BadInput("a scan must be a .nii or .nii.gz file", where=str(path), fix="Convert it to NIfTI")
     if not path.is_file():
         raise BadInput("no such file", where=str(path), fix="Correct the path or restore the file")
-    with _decompressed(path) as stream:
-        block = stream.read(max(_HEADERS))
+    return cast(BinaryIO, cast(Any, igzip).open(path)) if _gzipped(path) else path.open("rb")
+
+
+def _header(stream: BinaryIO, path: Path) -> Any:  # noqa: ANN401 - nibabel's headers are not typed
+    """The file's header, checked; no voxel is read."""
+    block = stream.read(max(_HEADERS))
     stated = [int.from_bytes(block[:4], order) for order in ("little", "big")]
     length = next((length for length in _HEADERS if length in stated), None)
     if length is None or len(block) < length:
@@ -200,15 +213,11 @@ def _gzipped(path: Path) -> bool:
     return path.name.lower().endswith(".gz")
 
 
-def _decompressed(path: Path) -> BinaryIO:
-    return cast(BinaryIO, gzip.open(path)) if _gzipped(path) else path.open("rb")
-
-
-def _content(path: Path, header: Any) -> bytes:  # noqa: ANN401
+def _content(stream: BinaryIO, header: Any, path: Path) -> bytes:  # noqa: ANN401
     """The decompressed file, never more than one byte beyond what its header promises."""
     needed = _needed(header)
-    with _decompressed(path) as stream:
-        content = stream.read(needed + 1)
+    stream.seek(0)
+    content = stream.read(needed + 1)
     if len(content) < needed:
         raise BadInput(
             f"truncated: {len(content)} of {needed} bytes are there", where=str(path), fix=_REPLACE
@@ -216,17 +225,29 @@ def _content(path: Path, header: Any) -> bytes:  # noqa: ANN401
     return content
 
 
+def _stored(content: bytes, header: Any) -> np.ndarray:  # noqa: ANN401
+    """The voxels, read-only and uncopied if they need neither scaling nor another type."""
+    dtype, shape = header.get_data_dtype(), header.get_data_shape()
+    scaled = header.get_slope_inter() not in ((None, None), (1, 0))
+    if scaled or (dtype.kind, dtype.itemsize) not in _AS_STORED:
+        return np.asarray(nib.arrayproxy.ArrayProxy(io.BytesIO(content), header), dtype=np.float32)
+    flat = np.frombuffer(content, dtype, prod(map(int, shape)), header.get_data_offset())
+    return flat.reshape(shape, order="F").astype(dtype.newbyteorder("="), copy=False)
+
+
 def _canonical(data: np.ndarray, affine: np.ndarray, path: Path) -> Volume:
     """Reorient to RAS, drop axes of length 1 after the third, insist on finite voxels."""
-    if not np.isfinite(data).all():
+    if data.dtype.kind == "f" and not np.isfinite(data).all():
         raise BadInput(
             f"{int((~np.isfinite(data)).sum())} voxels are NaN or infinite",
             where=str(path),
             fix="Replace them, with zero if they are background",
         )
-    image = nib.as_closest_canonical(nib.Nifti1Image(data.reshape(data.shape[:3]), affine))
+    data_3D = data.reshape(data.shape[:3], order="F")
+    turn = nib.io_orientation(affine)
+    canonical = affine @ nib.orientations.inv_ornt_aff(turn, data_3D.shape)
     return Volume(
-        data=np.ascontiguousarray(image.dataobj, dtype=np.float32),
-        spacing=nib.affines.voxel_sizes(image.affine),
-        affine=np.asarray(image.affine, dtype=np.float64),
+        data=nib.apply_orientation(data_3D, turn),
+        spacing=nib.affines.voxel_sizes(canonical),
+        affine=np.asarray(canonical, dtype=np.float64),
     )

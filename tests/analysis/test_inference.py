@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from analysis.bootstrap import bca_interval
 from analysis.inference import (
     holm,
     icc_interval,
@@ -68,6 +69,55 @@ def test_bca_equals_scipy():
     statistic = lambda a, b, axis=-1: icc(a, b)  # noqa: E731
     theirs = stats.bootstrap((x, y), statistic, paired=True, n_resamples=20_000, rng=6)
     assert ours == pytest.approx(tuple(theirs.confidence_interval), abs=0.01)
+
+
+@pytest.mark.parametrize("score", ["icc", "mse"])
+def test_bca_of_a_difference_equals_scipy(score):
+    (x, y), labels = drawn(4)
+    y = labels + 2 * (y - labels)
+    ours = paired_bootstrap(x, y, labels, generator=np.random.default_rng(5), method="bca", resamples=20_000)
+    of = {"icc": icc, "mse": mse}[score]
+    statistic = lambda a, b, c, axis=-1: of(a, c) - of(b, c)  # noqa: E731
+    theirs = stats.bootstrap((x, y, labels), statistic, paired=True, n_resamples=20_000, rng=6)
+    width = np.diff(theirs.confidence_interval)[0]
+    limits = getattr(ours, f"{score}_interval")
+    assert limits == pytest.approx(tuple(theirs.confidence_interval), abs=0.03 * width)
+    assert getattr(ours, score) == statistic(x, y, labels)
+
+
+def test_bca_of_a_difference_changes_sign_with_the_arms_and_knows_strata():
+    (x, y), labels = drawn(6)
+    sites = ["one", "other"] * 20
+    there, back = (
+        paired_bootstrap(*pair, labels, generator=np.random.default_rng(1), method="bca", strata=sites)
+        for pair in ((x, y), (y, x))
+    )
+    for interval, other in ((there.icc_interval, back.icc_interval), (there.mse_interval, back.mse_interval)):
+        assert interval.low < interval.high
+        # Quantiles are interpolated, alike from either end.
+        assert interval == pytest.approx((-other.high, -other.low), rel=1e-6)
+
+
+def test_the_sample_itself_drawn_in_another_order_is_a_tie_whatever_the_rounding():
+    above, below, same = np.full(30, 1.0), np.full(10, -1.0), np.full(60, 0.1)
+    left_out = np.array([0.0, 0.1, 0.2])
+    exact, rounded = (
+        bca_interval(np.concatenate([above, below, same + error]), 0.1, left_out, 0.5) for error in (0, 1e-15)
+    )
+    assert exact == pytest.approx(rounded, abs=1e-12)
+
+
+@pytest.mark.parametrize("method", ["percentile", "bca"])
+def test_an_arm_does_not_differ_from_itself(method):
+    (x, _), labels = drawn()
+    gap = paired_bootstrap(x, x, labels, generator=np.random.default_rng(0), method=method, resamples=199)
+    assert gap == (0, (0, 0), 0, (0, 0))
+
+
+def test_another_method_of_the_paired_bootstrap_is_refused():
+    (x, y), labels = drawn()
+    with pytest.raises(ValueError, match='"percentile" or "bca", but got \'F\''):
+        paired_bootstrap(x, y, labels, generator=np.random.default_rng(0), method="F")
 
 
 @pytest.mark.parametrize("method", ["F", "bca"])

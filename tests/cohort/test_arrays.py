@@ -1,4 +1,4 @@
-"""A built cohort is whole or absent, the same from any number of processes, and reused when unchanged."""
+"""A built cohort is whole or absent, the same from any number of threads, and reused when unchanged."""
 
 import json
 import os
@@ -52,7 +52,7 @@ def test_images_cannot_be_written(cohort: Cohort, tmp_path: Path) -> None:
         built.images_MDHW[0] = 0
 
 
-def test_processes_give_the_same_bytes_as_one(cohort: Cohort, tmp_path: Path) -> None:
+def test_threads_give_the_same_bytes_as_one(cohort: Cohort, tmp_path: Path) -> None:
     for workers in (1, 2):
         build_arrays(cohort, SPEC, tmp_path / str(workers), workers=workers)
     for name in ("images.npy", "cohort.json"):
@@ -68,7 +68,7 @@ from study.cohort.scans import read_cohort
 
 def tell(done, total):
     me = os.getpid()
-    print(Path(f"/proc/{me}/task/{me}/children").read_text(), flush=True)
+    print("children:", Path(f"/proc/{me}/task/{me}/children").read_text(), flush=True)
     os.kill(me, signal.SIGKILL)
 
 if __name__ == "__main__":
@@ -83,17 +83,17 @@ def test_killed_build_leaves_no_process_and_can_be_run_again(cohort: Cohort, tmp
     script.write_text(KILLED)
     command = [sys.executable, str(script), str(cohort.root), str(out)]
     environment = os.environ | {"PYTHONPATH": str(Path(study.__file__).parents[1])}
-    # Its output ends only when the last worker, which inherits it, has ended.
+    # Its output would end only when the last process that inherited it had ended.
     ended = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, timeout=60)
     assert ended.returncode == -signal.SIGKILL
-    assert len(ended.stdout.split()) >= 2
+    assert ended.stdout.split() == ["children:"]
     with pytest.raises(BadInput, match="no preprocessed cohort"):
         open_arrays(out)
     assert len(build_arrays(cohort, SPEC, out).ids) == 6
     assert sorted(path.name for path in out.iterdir()) == ["cohort.json", "images.npy"]
 
 
-def test_error_in_a_process_names_scan_and_file(cohort: Cohort, tmp_path: Path) -> None:
+def test_error_in_a_thread_names_scan_and_file(cohort: Cohort, tmp_path: Path) -> None:
     broken = cohort.scans[3].image
     save(broken, brain() * 0)
     with pytest.raises(BadInput, match=r"Singapore-50.*all voxels are zero") as caught:
