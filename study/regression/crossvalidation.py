@@ -14,6 +14,7 @@ from study.cohort.split import Fold
 from study.regression.augmentation import identity_transform
 from study.regression.config import TrialConfig
 from study.regression.prediction import Predictor, draw_views, predict
+from study.regression.resident import resident
 from study.regression.training import DivergedError, NetworkTraining
 
 
@@ -65,13 +66,13 @@ class CrossValidation:
         device: str = "cpu",
     ) -> None:
         self.config, self.folds, self.device = config, tuple(folds), device
-        self.images_MDHW, self.labels_M = images_MDHW, labels_M
+        self.images_MDHW, self.labels_M = resident(images_MDHW, device), labels_M
         self.views = draw_views(config, view_seed)
         self.report = 0
         self.trainings = [
             NetworkTraining(
                 config,
-                Rows(images_MDHW, fold.train),
+                Rows(self.images_MDHW, fold.train),
                 labels_M[fold.train],
                 seeds=np.random.SeedSequence([seed, fold.repeat, fold.index]),
                 device=device,

@@ -13,6 +13,7 @@ from study.regression.augmentation import apply_transforms, draw_transforms, ide
 from study.regression.config import TrialConfig
 from study.regression.device import suitable_chunk
 from study.regression.regressor import BaseRegressor
+from study.regression.resident import on_device
 
 
 class Predictor(nn.Module):
@@ -94,8 +95,8 @@ def predict(
     totals_M = np.zeros(len(images_MDHW))
     with torch.inference_mode():
         for start in range(0, len(images_MDHW), chunk):
-            rows = slice(start, start + chunk)
-            images = torch.from_numpy(np.asarray(images_MDHW[rows], dtype=np.float32)).to(device)
+            rows = np.arange(start, min(start + chunk, len(images_MDHW)))
+            images = on_device(images_MDHW, rows, device)
             for view_34 in views_V34:
                 seen = images
                 if not np.array_equal(view_34, identity_transform()[0]):

@@ -20,6 +20,7 @@ from study.regression.mixup import draw_mixing, mix
 from study.regression.objective import backward_slots
 from study.regression.optimiser import learning_rate, make_optimiser
 from study.regression.prediction import Predictor, build_network
+from study.regression.resident import on_device
 from study.regression.sets import BLANK, draw_sets
 
 
@@ -198,10 +199,8 @@ class NetworkTraining:
 
     def _augmented(self, scans: NDArray[np.int64], transforms: NDArray[np.float64]) -> Tensor:
         """Augmented copies (B, 1, D, H, W) of the scans; a blank is a zero image."""
-        images = np.zeros((len(scans), *self.images_MDHW.shape[1:]), dtype=np.float32)
-        images[scans != BLANK] = self.images_MDHW[scans[scans != BLANK]]
         config = self.config
-        moved = torch.from_numpy(images).to(self.device)
+        moved = on_device(self.images_MDHW, scans, self.device)
         if config.flips or config.rotation or config.translation:
             moved = apply_transforms(moved, transforms, config.interpolation)
         return moved.unsqueeze(1)
