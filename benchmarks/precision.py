@@ -95,5 +95,6 @@ def _difference(arm: str, variant: str, gaps: np.ndarray) -> str:
     reach = stats.t.ppf(0.975, len(gaps) - 1) * error
     return (
         f"{arm}, {variant} minus float32, paired over {len(gaps)} seeds: {gaps.mean():+.4f} "
-        f"[{gaps.mean() - reach:+.4f}, {gaps.mean() + reach:+.4f}] (95% t interval), SD {gaps.std(ddof=1):.4f}"
+        f"[{gaps.mean() - reach:+.4f}, {gaps.mean() + reach:+.4f}] (95% t interval), "
+        f"SD {gaps.std(ddof=1):.4f}"
     )
