@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from study.pipeline.oof import write_oof
+from study.pipeline.oof import replaced_oof
 from study.pipeline.prepared import Prepared
 from study.pipeline.progress import Progress
 from study.record import write_frame
@@ -33,10 +33,10 @@ def is_searched(prepared: Prepared) -> bool:
 
 def _collect(prepared: Prepared, tasks: list[SweepTask]) -> None:
     """Write the tables of all sweeps so far."""
-    found = collect_sweeps(tasks)
+    with replaced_oof(prepared.directory, "search") as keep:
+        found = collect_sweeps(tasks, keep)
     write_frame(prepared.directory.trials, found.trials)
     write_frame(prepared.directory.curves, found.curves)
-    write_oof(prepared.directory, "search", found.oof)
 
 
 def _run(task: SweepTask, progress: Progress) -> None:
