@@ -181,22 +181,29 @@ def growing_frame(path: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
     with atomic(path) as stream, ExitStack() as stack:
         waiting: list[pd.DataFrame] = []
         writers: list[ParquetWriter] = []
+        rows = 0
 
         def write() -> None:
-            table = Table.from_pandas(pd.concat(waiting, ignore_index=True), preserve_index=False)
+            filled = [frame for frame in waiting if len(frame)] or waiting
+            table = Table.from_pandas(pd.concat(filled, ignore_index=True), preserve_index=False)
             if not writers:
                 writers.append(stack.enter_context(ParquetWriter(stream, table.schema)))
             writers[0].write_table(table.cast(writers[0].schema))
 
         def add(frame: pd.DataFrame) -> None:
-            if len(frame) or not waiting:
-                waiting[:] = [frame] if waiting and not len(waiting[0]) else [*waiting, frame]
-            if sum(map(len, waiting)) >= BATCH:
+            nonlocal rows
+            if rows == 0:
+                # An empty frame's types are no types; it serves where there is no other.
+                waiting.clear()
+            waiting.append(frame)
+            rows += len(frame)
+            if rows >= BATCH:
                 write()
                 waiting.clear()
+                rows = 0
 
         yield add
-        if waiting and (len(waiting[0]) or not writers):
+        if rows or (waiting and not writers):
             write()
 
 

@@ -7,11 +7,13 @@ is as long as trials times reports times scans, so it is handed on trial by tria
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from optuna.storages import BaseStorage
 from optuna.study import get_all_study_names, load_study
 from optuna.trial import FrozenTrial, TrialState
 
@@ -67,10 +69,12 @@ def collect_sweeps(
     """
     trials, curves = [_table((), TRIAL_COLUMNS)], [_table((), CURVE)]
     keep_oof(no_oof())
+    # Arms share a storage, and to open one is to read through it.
+    opening = cache(open_storage)
     for task in tasks:
         rows: list[dict[str, Any]] = []
         reports: list[dict[str, Any]] = []
-        for trial in _Arm(task).trials():
+        for trial in _Arm(task, opening).trials():
             rows.append(trial.row())
             reports += trial.curve_rows()
             if trial.reports:
@@ -92,8 +96,8 @@ def _joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 class _Arm:
     """One arm's stored search."""
 
-    def __init__(self, task: SweepTask) -> None:
-        self.task, self.space = task, task.space
+    def __init__(self, task: SweepTask, opening: Callable[[str | Path], BaseStorage]) -> None:
+        self.task, self.space, self.opening = task, task.space, opening
         assignment, cohort = task.assignment(), open_arrays(task.arrays)
         self.training_scans = assignment.training_scans
         self.labels_M = assignment.labels_M
@@ -109,7 +113,7 @@ class _Arm:
         where = self.task.storage
         if "://" not in str(where) and not Path(where).exists():
             return []
-        storage = open_storage(where)
+        storage = self.opening(where)
         if self.task.arm not in get_all_study_names(storage):
             return []
         return load_study(study_name=self.task.arm, storage=storage).get_trials(deepcopy=False)

@@ -6,8 +6,9 @@ its own below the arm's and asks for the trials that are still missing, interrup
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import optuna
 import ray
 from filelock import FileLock, Timeout
+from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler
@@ -76,14 +78,25 @@ def is_finished(task: SweepTask) -> bool:
     Raises:
         BadInput: As `run_sweep`, before any trial.
     """
-    task.check()
-    return _spent(task, _open(task))
+    return not unfinished([task])
 
 
-def _open(task: SweepTask) -> optuna.Study:
+def unfinished(tasks: Sequence[SweepTask]) -> list[SweepTask]:
+    """The searches that are not finished; a storage that they share is opened, and read through, once.
+
+    Raises:
+        BadInput: As `run_sweep`, before any trial.
+    """
+    opening = cache(open_storage)
+    for task in tasks:
+        task.check()
+    return [task for task in tasks if not _spent(task, _open(task, opening))]
+
+
+def _open(task: SweepTask, opening: Callable[[str | Path], BaseStorage] = open_storage) -> optuna.Study:
     return open_study(
         task.space,
-        open_storage(task.storage),
+        opening(task.storage),
         sampler=task.sampler,
         seed=task.seed,
         identity=task.assignment().identity(),
