@@ -1,6 +1,11 @@
 """Memory of processes as the system counts it: resident, private to them, and at its highest."""
 
+import os
 import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -17,3 +22,25 @@ def peak_mb(pid: int | str = "self") -> float:
 def _field(pid: int | str, name: str) -> float:
     found = re.search(rf"^{name}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     return int(found[1]) * 1024 / 1e6 if found else float("nan")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a process took: wall-clock seconds, and its highest resident memory in MB."""
+
+    seconds: float
+    peak_mb: float
+
+
+def cost_of(*arguments: str) -> Cost:
+    """Run a Python module with its arguments as a process of its own.
+
+    Raises:
+        RuntimeError: It failed.
+    """
+    start = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", *arguments], stdout=subprocess.DEVNULL)  # noqa: S603 - our own modules
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise RuntimeError(f"`{' '.join(arguments)}` ended with status {status}")
+    return Cost(seconds=time.perf_counter() - start, peak_mb=usage.ru_maxrss * 1024 / 1e6)
