@@ -8,15 +8,18 @@ from collections.abc import Iterator
 from itertools import product
 
 import numpy as np
+import torch
 
 from benchmarks.measure import Row, publish
 from study.cohort.split import Fold
 from study.regression.config import TrialConfig
 from study.regression.crossvalidation import CrossValidation
+from study.regression.regressor import BaseRegressor, Precision
 from study.sweep.process import settle
 
 SCANS, SETS = 24, 4
 SIDES, THREADS, CHUNKS = (10, 16), (1, 2), (1, 3, 32)
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 USUAL = (1, 32)
 """Threads and chunk that the others are compared with."""
 
@@ -44,7 +47,7 @@ def configuration(precision: str, chunk: int, **fields: object) -> TrialConfig:
 
 def differences() -> Iterator[Row]:
     """A row a grid, precision and variant: the largest difference of a prediction, by the labels' spread."""
-    for side, precision in product(SIDES, ("float32", "bfloat16")):
+    for side, precision in product(SIDES, PRECISIONS):
         usual = trained(configuration(precision, USUAL[1]), side, USUAL[0])
         again = trained(configuration(precision, USUAL[1]), side, USUAL[0])
         yield _row(f"{side}^3 {precision}: again", usual, again)
@@ -54,6 +57,24 @@ def differences() -> Iterator[Row]:
         for chunk in CHUNKS[:-1]:
             other = trained(configuration(precision, chunk), side, USUAL[0])
             yield _row(f"{side}^3 {precision}: chunk {chunk}", usual, other)
+
+
+def touched(side: int, precision: Precision) -> list[str]:
+    """What of a forward and backward pass has other bits with another number of threads."""
+    one, other = (_pass(side, precision, threads) for threads in THREADS)
+    return [name for name in one if not torch.equal(one[name], other[name])]
+
+
+def _pass(side: int, precision: Precision, threads: int) -> dict[str, torch.Tensor]:
+    """Predictions of eight images and the gradient of each parameter."""
+    settle(threads=threads, gpus=0)
+    network = BaseRegressor(precision=precision)
+    network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    images = torch.randn(8, 1, side, side, side, generator=torch.Generator().manual_seed(0))
+    predictions = network(images)
+    torch.autograd.backward((predictions * torch.arange(1.0, 9.0)).sum())
+    found = {"predictions": predictions.detach()}
+    return found | {name: value.grad for name, value in network.named_parameters() if value.grad is not None}
 
 
 def _row(what: str, usual: np.ndarray, other: np.ndarray) -> Row:
@@ -66,5 +87,14 @@ def measure() -> None:
         "same_bits",
         "Largest difference of an out-of-fold prediction from that of one thread and chunk 32",
         list(differences()),
-        ["In standard deviations of the predictions; 0 is bit for bit."],
+        ["In standard deviations of the predictions; 0 is bit for bit.", *_notes()],
     )
+
+
+def _notes() -> list[str]:
+    """Which gradients depend on the number of threads."""
+    return [
+        f"{side}^3 {precision}, one pass with 1 and 2 threads, other bits in: "
+        f"{', '.join(touched(side, precision)) or 'nothing'}"
+        for side, precision in product(SIDES, PRECISIONS)
+    ]

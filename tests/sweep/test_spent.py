@@ -1,6 +1,8 @@
 """What a sweep keeps while it runs: nothing that grows with what its ended trials reported."""
 
+import gc
 import json
+import tracemalloc
 
 import pytest
 import tiny
@@ -39,6 +41,27 @@ def test_ended_trials_are_let_go_and_one_state_of_a_running_one_is_kept(tmp_path
     [run] = task.directory.glob("run-*")
     assert {path.name for path in run.glob("trial-*")} == {f"trial-{number:05d}" for number in range(5)}
     assert not list(run.glob("trial-*/checkpoint_*"))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("local_ray")
+def test_a_driver_keeps_little_of_each_trial(tmp_path):
+    early, late, held = 20, 60, {}
+
+    def look(state):
+        if state["done"] in (early, late) and state["done"] not in held:
+            gc.collect()
+            held[state["done"]] = tracemalloc.get_traced_memory()[0]
+
+    training = {**tiny.TRAINING, "presentations": 8, "reports": 2}
+    task = tiny.make_task(tmp_path, "set_sum", trials=late + 2, sampler="tpe", training=training)
+    tracemalloc.start()
+    try:
+        run_sweep(task, progress=look)
+    finally:
+        tracemalloc.stop()
+    # Measured: 17 kB; 122 kB while Ray kept all that it was told.
+    assert (held[late] - held[early]) / (late - early) < 40e3
 
 
 def test_results_of_several_runs_are_read_by_trial(tmp_path):
