@@ -63,8 +63,9 @@ class TrialConfig(BaseModel):
     bias_at_mean: bool = True
     """Start the output bias at the training fold's mean label; needs masked blanks."""
     execution: Literal["streamed", "replicated"] = "streamed"
-    chunk: int = Field(default=32, ge=1)
-    """Most scans in one forward and backward pass of the streamed execution."""
+    chunk: Annotated[int, Field(ge=1)] | None = None
+    """Most scans in one forward and backward pass of the streamed execution and of predicting; None
+    takes as many as keep memory small and caches warm, from grid and device alone."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Precision of the convolutions; pooling, linear layer and sums are always float32."""
 

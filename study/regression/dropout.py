@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ class SlotDropout(nn.Module):
     from generator i, layer after layer, whatever batch the sample travels in.
 
     Args:
-        rate: Probability that an element is dropped, in [0, 1).
+        rate: Probability that an element is dropped, in [0, 1); the masks round it to a multiple of 2^-16.
     """
 
     def __init__(self, rate: float) -> None:
@@ -31,10 +32,17 @@ class SlotDropout(nn.Module):
             return functional.dropout(x, self.rate)
         # Drawn channels last, the layout of training, so that mask and activations lie alike in memory.
         shape = (*x.shape[2:], x.shape[1])
-        keep = torch.stack(
-            [torch.rand(shape, generator=g, device=x.device) >= self.rate for g in self.generators]
-        )
-        return x * keep.movedim(-1, 1) * (1 / (1 - self.rate))
+        drawn = torch.stack([_sixteen_bits(shape, g, x.device) for g in self.generators])
+        dropped = min(round(self.rate * 2**16), 2**16 - 1)
+        keep = (drawn >= dropped - 2**15).to(x.dtype).mul_(1 / (1 - dropped / 2**16))
+        return x * keep.movedim(-1, 1)
+
+
+def _sixteen_bits(shape: Sequence[int], generator: torch.Generator, device: torch.device) -> Tensor:
+    """Uniform int16 of a shape; four of them cost one draw, and masks need no more than 2^16 levels."""
+    size = prod(shape)
+    words = torch.empty(-(-size // 4), dtype=torch.int64, device=device)
+    return words.random_(-(2**63), None, generator=generator).view(torch.int16)[:size].view(*shape)
 
 
 @contextmanager

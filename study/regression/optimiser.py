@@ -14,7 +14,8 @@ def make_optimiser(parameters: Iterable[nn.Parameter], config: TrialConfig) -> o
     if config.optimiser == "adadelta":
         return optim.Adadelta(parameters, lr=rate, rho=0.95, eps=1e-7, weight_decay=decay)
     family = optim.Adam if config.optimiser == "adam" else optim.AdamW
-    return family(parameters, lr=rate, weight_decay=decay)
+    # One pass over the weights: a fifth of a small step was the optimiser's before.
+    return family(parameters, lr=rate, weight_decay=decay, fused=True)
 
 
 def learning_rate(config: TrialConfig, presentations: int) -> float:

@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from study.cohort.rows import Images
+from study.regression.allocator import keep_freed_memory
 from study.regression.augmentation import apply_transforms, draw_transforms, identity_transform
 from study.regression.config import TrialConfig
+from study.regression.device import suitable_chunk
 from study.regression.regressor import BaseRegressor
 
 
@@ -87,10 +89,12 @@ def predict(
 ) -> NDArray[np.float64]:
     """Mean prediction over the views, (M,), in label units; a chunk of images in memory at a time."""
     predictor.eval()
+    keep_freed_memory()
+    chunk = config.chunk or suitable_chunk(images_MDHW.shape[1:], device)
     totals_M = np.zeros(len(images_MDHW))
     with torch.inference_mode():
-        for start in range(0, len(images_MDHW), config.chunk):
-            rows = slice(start, start + config.chunk)
+        for start in range(0, len(images_MDHW), chunk):
+            rows = slice(start, start + chunk)
             images = torch.from_numpy(np.asarray(images_MDHW[rows], dtype=np.float32)).to(device)
             for view_34 in views_V34:
                 seen = images

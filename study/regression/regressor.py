@@ -7,8 +7,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from study.regression.dropout import SlotDropout
+from study.regression.single_map import convolve_single_map
 
 Precision = Literal["float32", "bfloat16"]
+
+_SLOW_UP_TO = 20480
+"""torch leaves its fast convolutions for a single image with at most so many maps times D times H."""
 
 
 class BaseRegressor(nn.Module):
@@ -42,17 +46,48 @@ class BaseRegressor(nn.Module):
 
     def forward(self, images_BCDHW: Tensor) -> Tensor:
         """(B, 1, D, H, W) to (B,), in the unit the network was trained in."""
-        low = self.precision == "bfloat16"
-        with torch.autocast(images_BCDHW.device.type, torch.bfloat16, enabled=low):
-            x = self._convolve(self._convolve(images_BCDHW, self.conv1), self.conv2)
-            pooled = functional.max_pool3d(torch.cat([x, images_BCDHW.to(x.dtype)], dim=1), 2)
-            y = self._convolve(self._convolve(pooled, self.conv3), self.conv4)
-            features = torch.cat([y, pooled.to(y.dtype)], dim=1)
-        with torch.autocast(images_BCDHW.device.type, enabled=False):
-            features_BF = self.dropout(features.to(self.linear.weight.dtype).mean(dim=(2, 3, 4)))
-            predictions: Tensor = self.linear(features_BF)
-            return predictions.squeeze(1)
+        if self._is_slow_alone(images_BCDHW):
+            return self._predict(images_BCDHW.expand(2, -1, -1, -1, -1))[:1]
+        return self._predict(images_BCDHW)
 
-    def _convolve(self, x: Tensor, layer: nn.Conv3d) -> Tensor:
-        activated: Tensor = self.dropout(functional.relu(layer(x)))
-        return activated
+    def _is_slow_alone(self, images_BCDHW: Tensor) -> bool:
+        """Whether torch would convolve a single scan by its slow path: two then cost half as much as one."""
+        maps, depth, height = self.conv2.out_channels, *images_BCDHW.shape[2:4]
+        return (
+            len(images_BCDHW) == 1
+            and images_BCDHW.device.type == "cpu"
+            and self._dtype == torch.float32
+            and maps * (depth // 2) * (height // 2) <= _SLOW_UP_TO
+        )
+
+    def _predict(self, images_BCDHW: Tensor) -> Tensor:
+        """Where Figure 2 joins maps and then pools, averages or convolves them, here each part is
+        pooled, averaged or convolved by itself: the same function without the copies. So is pooling
+        before the ReLU, which commutes with a maximum and with a dropout mask."""
+        images = images_BCDHW.to(self._dtype)
+        pooled_images = functional.max_pool3d(images, 2)
+        x = self.dropout(convolve_single_map(images, *self._cast(self.conv1)))
+        x = self.dropout(functional.conv3d(x, *self._cast(self.conv2), padding=1))
+        pooled = functional.relu(functional.max_pool3d(x, 2))
+        weight, bias = self._cast(self.conv3)
+        of_maps, of_image = torch.split(weight, [weight.shape[1] - 1, 1], dim=1)
+        y = functional.conv3d(pooled, of_maps, bias, padding=1)
+        y = self.dropout(convolve_single_map(pooled_images, of_image, onto=y))
+        y = self.dropout(functional.relu_(functional.conv3d(y, *self._cast(self.conv4), padding=1)))
+        features_BF = torch.cat([_means(maps) for maps in (y, pooled, pooled_images)], dim=1)
+        predictions: Tensor = self.linear(self.dropout(features_BF))
+        return predictions.squeeze(1)
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return torch.bfloat16 if self.precision == "bfloat16" else self.linear.weight.dtype
+
+    def _cast(self, layer: nn.Conv3d) -> tuple[Tensor, Tensor | None]:
+        bias = layer.bias
+        return layer.weight.to(self._dtype), None if bias is None else bias.to(self._dtype)
+
+
+def _means(maps_BCDHW: Tensor) -> Tensor:
+    """(B, C) global average pooling, in float32 or better whatever the precision of the maps."""
+    precision = torch.promote_types(maps_BCDHW.dtype, torch.float32)
+    return maps_BCDHW.mean(dim=(2, 3, 4), dtype=precision)

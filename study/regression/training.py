@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from study.cohort.rows import Images
+from study.regression.allocator import keep_freed_memory
 from study.regression.augmentation import apply_transforms, draw_transforms
 from study.regression.bias_penalty import bias_penalty_backward
 from study.regression.config import TrialConfig
+from study.regression.device import suitable_chunk
 from study.regression.mixup import draw_mixing, mix
 from study.regression.objective import backward_slots
 from study.regression.optimiser import learning_rate, make_optimiser
@@ -60,7 +62,9 @@ class NetworkTraining:
         device: str = "cpu",
     ) -> None:
         weights, *streams = seeds.spawn(5)
+        keep_freed_memory()
         self.config, self.device = config, device
+        self.chunk = config.chunk or suitable_chunk(images_MDHW.shape[1:], device)
         self.images_MDHW = images_MDHW
         spread = float(np.std(labels_M))
         self.label_scale = spread if config.scale_labels and spread > 0 else 1.0
@@ -140,7 +144,7 @@ class NetworkTraining:
             present_SN | (config.blank == "image"),
             loss=config.loss,
             execution=config.execution,
-            chunk=config.chunk,
+            chunk=self.chunk,
             slot_seeds=self._dropout_seeds(len(slots)),
         )
 
@@ -165,7 +169,7 @@ class NetworkTraining:
             np.ones_like(sets_SN, dtype=bool),
             loss=self.config.loss,
             execution=self.config.execution,
-            chunk=self.config.chunk,
+            chunk=self.chunk,
             slot_seeds=self._dropout_seeds(len(scans)),
         )
 

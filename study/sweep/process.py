@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from study.regression.allocator import return_freed_memory
+
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -45,6 +47,7 @@ def settle(*, threads: int, gpus: float) -> str:
 
 def forget_peak_memory(device: str) -> None:
     """Start a new measurement of the peak, where the system allows it."""
+    return_freed_memory()
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     with contextlib.suppress(OSError):

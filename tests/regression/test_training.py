@@ -109,7 +109,7 @@ def test_n_1_p_0_is_plain_mini_batch_training_bit_for_bit():
     targets = torch.from_numpy(labels / np.std(labels)).float()
     nn.init.constant_(network.linear.bias, float(targets.mean()))
     order, moves = np.random.default_rng(seeds[1]), np.random.default_rng(seeds[2])
-    optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
+    optimiser = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
     for _ in range(2):
         permutation = order.permutation(M)
         order.random(M)
