@@ -1,12 +1,13 @@
 """Memory of processes as the system counts it: resident, private to them, and at its highest."""
 
-import os
 import re
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+LOOK_EVERY_S = 0.02
 
 
 def resident_mb(pid: int | str = "self") -> float:
@@ -21,7 +22,8 @@ def peak_mb(pid: int | str = "self") -> float:
 
 def _field(pid: int | str, name: str) -> float:
     found = re.search(rf"^{name}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    return int(found[1]) * 1024 / 1e6 if found else float("nan")
+    # A process that has just ended has none.
+    return int(found[1]) * 1024 / 1e6 if found else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +40,12 @@ def cost_of(*arguments: str) -> Cost:
     Raises:
         RuntimeError: It failed.
     """
-    start = time.perf_counter()
+    start, peak = time.perf_counter(), 0.0
     process = subprocess.Popen([sys.executable, "-m", *arguments], stdout=subprocess.DEVNULL)  # noqa: S603 - our own modules
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise RuntimeError(f"`{' '.join(arguments)}` ended with status {status}")
-    return Cost(seconds=time.perf_counter() - start, peak_mb=usage.ru_maxrss * 1024 / 1e6)
+    # Not the usage that `wait4` tells: a child's begins with what its parent had in memory.
+    while process.poll() is None:
+        peak = max(peak, peak_mb(process.pid))
+        time.sleep(LOOK_EVERY_S)
+    if process.returncode:
+        raise RuntimeError(f"`{' '.join(arguments)}` ended with {process.returncode}")
+    return Cost(seconds=time.perf_counter() - start, peak_mb=peak)
