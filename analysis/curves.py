@@ -1,14 +1,15 @@
 """Figure: pooled out-of-fold error by presentations, a panel an arm."""
 
-from typing import Any
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.style import FAINT, INK, MARKERS, RULE, colour, log_y, panels, styled, verdict_of
+from analysis.style import FAINT, INK, MANY, MARKERS, RULE, colour, log_y, panels, styled, verdict_of
 from analysis.words import in_order
 
 
@@ -25,10 +26,11 @@ def validation_curves(
         mean_error: MSE of predicting the mean, the labels' variance; NaN draws no line.
     """
     arms = in_order(trials["arm"])
+    many = len(trials) > MANY
     figure, axes = panels(len(arms), width=2.9, height=2.4, most=3)
     for axis, arm in zip(axes, arms, strict=True):
         mine = trials[trials["arm"] == arm].set_index("trial")
-        _panel(axis, curves[curves["arm"] == arm], mine, colour(arm), best.get(arm))
+        _panel(axis, curves[curves["arm"] == arm], mine, colour(arm), best.get(arm), many)
         title = (
             f"{arm}: {verdict_of(mine.loc[best[arm], 'verdict'])}"
             if arm in best
@@ -45,22 +47,31 @@ def validation_curves(
     return figure
 
 
-def _panel(axis: Axes, curves: pd.DataFrame, trials: pd.DataFrame, hue: str, best: int | None) -> None:
+def _panel(
+    axis: Axes, curves: pd.DataFrame, trials: pd.DataFrame, hue: str, best: int | None, many: bool
+) -> None:
     completed = set(trials.index[trials["status"] == "completed"])
-    for trial, curve in curves.groupby("trial", sort=True):
-        ordered = curve.sort_values("presentations")
-        done = trial in completed
-        look: dict[str, Any] = (
-            {"lw": 2.2, "alpha": 1.0, "zorder": 3} if trial == best else {"lw": 0.9, "alpha": 0.35}
-        )
-        axis.plot(ordered["presentations"], ordered["mse"], color=hue, ls="-" if done else ":", **look)
+    for group, style in ((completed - {best}, "-"), (set(trials.index) - completed, ":")):
+        # One collection, not a line a trial: those would take minutes for thousands.
+        lines = LineCollection(_lines(curves, group), colors=hue, linestyles=style, rasterized=many)
+        lines.set(linewidth=0.3 if many else 0.9, alpha=0.2 if many else 0.35)
+        axis.add_collection(lines)
     chosen = curves[curves["trial"] == best].sort_values("presentations")
     if best is None or chosen.empty:
         return
     length = float(trials["length"][best])
+    axis.plot(chosen["presentations"], chosen["mse"], color=hue, lw=2.2, zorder=3)
     height = np.interp(length, chosen["presentations"], chosen["mse"])
     marker = MARKERS[verdict_of(trials.loc[best, "verdict"])]
     axis.plot([length], [height], marker, color=hue, ms=9, mec="white", mew=1.2, zorder=4)
+
+
+def _lines(curves: pd.DataFrame, trials: Collection[int]) -> list[np.ndarray]:
+    """An array (reports, 2) of presentations and MSE for each of the trials."""
+    ordered = curves[curves["trial"].isin(trials)].sort_values(["trial", "presentations"], kind="stable")
+    points = ordered[["presentations", "mse"]].to_numpy(float)
+    starts = np.flatnonzero(np.diff(ordered["trial"].to_numpy(int))) + 1
+    return np.split(points, starts)
 
 
 def _limit(axis: Axes, values: "pd.Series[float]", mean_error: float) -> None:

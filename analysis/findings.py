@@ -19,7 +19,7 @@ from analysis.records import Records, read_records
 from analysis.scatter import predicted_against_true
 from analysis.script import run_script
 from analysis.selection import best_trial, is_mae
-from analysis.style import saved
+from analysis.style import MANY, PIXELS, saved
 from analysis.summary import summarise, verdict_text
 from analysis.tested import agreement_table, external_cohorts, standing_predictions
 from analysis.tradeoff import tradeoff_figure, tradeoff_table
@@ -97,7 +97,7 @@ def write_findings(root: Path) -> list[Path]:
 
 def label_spread(records: Records) -> tuple[float, float]:
     """MSE and MAE of predicting the mean of the development scans' labels; NaN before any prediction."""
-    labels = records.oof.drop_duplicates("scan")["label"].to_numpy(float)
+    labels = records.development["label"].to_numpy(float)
     if labels.size == 0:
         return float("nan"), float("nan")
     return float(labels.var()), float(np.abs(labels - labels.mean()).mean())
@@ -132,7 +132,8 @@ def _curves(records: Records) -> Drawing:
         title="Validation curves",
         caption="Pooled out-of-fold MSE of every trial on the development scans, each scan predicted by "
         "networks that did not train on it. The marker is the chosen length of the arm's best trial, its "
-        "shape the verdict. Dashed: the variance of the labels, the error of predicting the mean.",
+        "shape the verdict. Dashed: the variance of the labels, the error of predicting the mean."
+        + (PIXELS if len(records.trials) > MANY else ""),
         figure=validation_curves(records.curves, records.trials, best, label_spread(records)[0]),
     )
 
@@ -144,7 +145,8 @@ def _tradeoff(records: Records) -> Drawing:
         title="Error against regularisation strength",
         caption="Every completed trial against three faces of the strength of regularisation; trials that "
         "were pruned, diverged or failed are counted, not ranked. Triangles were still improving when their "
-        "budget ended, crosses never left the mean: neither is evidence against its setting.",
+        "budget ended, crosses never left the mean: neither is evidence against its setting."
+        + (PIXELS if len(records.trials) > MANY else ""),
         figure=tradeoff_figure(records.trials, spread),
     )
 

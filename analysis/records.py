@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from study.record import StudyDirectory, read_frame, read_json, read_lines
+from study.record import StudyDirectory, read_distinct, read_frame, read_json, read_lines
 
 REFERENCE = -1
 """`trial` of a reference row: a rule fitted on development scans, not a searched arm."""
@@ -28,6 +28,9 @@ class Records:
     trials: pd.DataFrame
     curves: pd.DataFrame
     oof: pd.DataFrame
+    """Of confirm only: the search's are as many as trials times reports times scans."""
+    development: pd.DataFrame
+    """`scan` and `label` of the development scans."""
     confirmed: pd.DataFrame
     predictions: pd.DataFrame
     openings: list[dict[str, Any]]
@@ -53,12 +56,15 @@ def read_records(root: Path) -> Records:
         BadInput: There is no trials.parquet: nothing has been searched.
     """
     place = StudyDirectory(Path(root))
-    paths = {"oof": place.oof, "curves": place.curves, "confirmed": place.confirmed}
-    paths["predictions"] = place.predictions
+    paths = {"curves": place.curves, "confirmed": place.confirmed, "predictions": place.predictions}
     later = {name: _frame_or_empty(path, COLUMNS[name]) for name, path in paths.items()}
+    oof, searched = place.oof, place.oof.is_file()
+    labels = read_distinct(oof, ["scan", "label"]) if searched else pd.DataFrame(columns=["scan", "label"])
     return Records(
         root=place.root,
         trials=read_frame(place.trials),
+        oof=read_frame(oof, stage="confirm") if searched else pd.DataFrame(columns=COLUMNS["oof"]),
+        development=labels.drop_duplicates("scan"),
         openings=read_lines(place.test_log),
         settings=yaml.safe_load(place.settings.read_text()) or {} if place.settings.is_file() else {},
         provenance=read_json(place.provenance) if place.provenance.is_file() else {},

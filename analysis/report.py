@@ -23,6 +23,9 @@ from analysis.words import NOTHING, fixed, interval, number, opening_note, p_val
 from study.password import mask
 from study.record import StudyDirectory, write_text
 
+SHOWN = 300
+"""Rows of a table of trials; a page with thousands opens slowly and nobody reads them."""
+
 
 def write_report(root: Path) -> Path:
     """Write the report of a study and return its path; stages that have not run are left out.
@@ -171,12 +174,24 @@ def _trials(table: pd.DataFrame) -> str:
     )
     text = f"{done.sum()} trials completed their budget"
     text += f"; {unranked(table)}: counted, not ranked." if unranked(table) else "."
+    shown = ranked.head(SHOWN).rename(columns=kept | numbers)
     return (
         page.paragraph(text)
-        + page.table(failed, "Trials that did not complete, with reasons")
+        + page.table(failed.head(SHOWN), "Trials that did not complete, with reasons")
+        + _rest(failed, "that did not complete")
         + page.folded(
-            "Completed trials by score", page.table(ranked.rename(columns=kept | numbers), "Ranked trials")
+            "Completed trials by score", page.table(shown, "Ranked trials") + _rest(ranked, "by score")
         )
+    )
+
+
+def _rest(table: pd.DataFrame, which: str) -> str:
+    """What a long table leaves out, and where it is whole."""
+    if len(table) <= SHOWN:
+        return ""
+    return page.paragraph(
+        f"Shown: the first {SHOWN} of {len(table):,} trials {which}. All of them: findings/trials.csv.",
+        "soft",
     )
 
 

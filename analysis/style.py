@@ -30,6 +30,10 @@ COLOURS = {
 REFERENCES = ("mean predictor", "threshold rule")
 OTHERS = ("#332288", "#999933", "#aa4499", "#117733")
 
+MANY = 1000
+"""Trials in a figure from which it draws them as pixels: as vectors, thousands choke a browser."""
+PIXELS = f" Trials of more than {MANY:,} are drawn smaller and as pixels, every one of them."
+
 MARKERS = {"converged": "o", "improving": "^", "stuck": "X", "not judged": "s"}
 """Marker of each verdict of a training, the same in every figure."""
 

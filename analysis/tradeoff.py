@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter
 from matplotlib.transforms import ScaledTranslation
 
 from analysis.selection import is_mae
-from analysis.style import MARKERS, RULE, colour, legend_of, log_y, styled, verdict_of
+from analysis.style import MANY, MARKERS, RULE, colour, legend_of, log_y, styled, verdict_of
 from analysis.words import in_order, short_configuration
 
 FACES = {
@@ -84,6 +84,8 @@ def _panel(axis: Axes, done: pd.DataFrame, face: str, mean_error: float) -> None
         for verdict, marker in MARKERS.items():
             mine = (done["arm"] == arm) & (done["verdict"].map(verdict_of) == verdict)
             look: dict[str, Any] = {"s": 34, "color": colour(arm), "alpha": 0.85, "ec": "white", "lw": 0.5}
+            if len(done) > MANY:
+                look |= {"s": 9, "alpha": 0.5, "ec": "none", "rasterized": True}
             axis.scatter(
                 x[mine], score[mine], marker=marker, transform=axis.transData + aside, zorder=3, **look
             )

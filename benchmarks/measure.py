@@ -142,6 +142,7 @@ def publish(name: str, title: str, rows: Sequence[Row], notes: Sequence[str] = (
     for row in rows:
         table.add_row(*_cells(row))
     host = machine()
+    RESULTS.mkdir(exist_ok=True)
     with (RESULTS / f"{name}.txt").open("w") as stream:
         for console in (Console(width=WIDTH), Console(width=WIDTH, file=stream)):
             console.print(table)

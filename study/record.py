@@ -7,8 +7,8 @@ survives a torn last line. Nothing here knows torch or ray.
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from errno import EACCES, EEXIST, EISDIR, ENAMETOOLONG, ENOTDIR, EPERM, EROFS
 from pathlib import Path
@@ -16,12 +16,17 @@ from typing import Any, BinaryIO
 
 import pandas as pd
 import yaml
+from pyarrow import Table
+from pyarrow.parquet import ParquetFile, ParquetWriter
 
 from study.badinput import BadInput
 
 FORMAT = 1
 PART = ".part"
 """End of the hidden name under which a file is written before it appears."""
+
+BATCH = 500_000
+"""Rows of a table that are held at once, where a table may have any number."""
 
 _REFUSED = (EACCES, EEXIST, EISDIR, ENAMETOOLONG, ENOTDIR, EPERM, EROFS)
 """What naming another place would mend; a full disk or a lost connection is another matter."""
@@ -167,8 +172,48 @@ def write_frame(path: Path, frame: pd.DataFrame) -> None:
         frame.to_parquet(stream, index=False)
 
 
-def read_frame(path: Path) -> pd.DataFrame:
+@contextmanager
+def growing_frame(path: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
+    """A Parquet file written frame by frame, of which few rows are in memory at once.
+
+    Yields the function that takes the next frame; the first one with rows decides the types.
+    """
+    with atomic(path) as stream, ExitStack() as stack:
+        waiting: list[pd.DataFrame] = []
+        writers: list[ParquetWriter] = []
+        rows = 0
+
+        def write() -> None:
+            filled = [frame for frame in waiting if len(frame)] or waiting
+            table = Table.from_pandas(pd.concat(filled, ignore_index=True), preserve_index=False)
+            if not writers:
+                writers.append(stack.enter_context(ParquetWriter(stream, table.schema)))
+            writers[0].write_table(table.cast(writers[0].schema))
+
+        def add(frame: pd.DataFrame) -> None:
+            nonlocal rows
+            if rows == 0:
+                # An empty frame's types are no types; it serves where there is no other.
+                waiting.clear()
+            waiting.append(frame)
+            rows += len(frame)
+            if rows >= BATCH:
+                write()
+                waiting.clear()
+                rows = 0
+
+        yield add
+        if rows or (waiting and not writers):
+            write()
+
+
+def read_frame(path: Path, columns: Sequence[str] | None = None, **equal: object) -> pd.DataFrame:
     """A Parquet file of a study.
+
+    Args:
+        path: The file.
+        columns: To read; None reads all.
+        equal: Values that columns must have; other rows are passed over without being kept in memory.
 
     Raises:
         BadInput: The file does not exist: the stage that writes it has not run.
@@ -180,9 +225,27 @@ def read_frame(path: Path) -> pd.DataFrame:
             fix=f"Run the stages before it: setsum resume {path.parent}",
         )
     try:
-        return pd.read_parquet(path)
+        wanted = [(name, "==", value) for name, value in equal.items()]
+        return pd.read_parquet(path, columns=list(columns) if columns else None, filters=wanted or None)
     except ValueError as error:
         raise BadInput(f"is damaged ({error})", where=str(path), fix="Restore it") from error
+
+
+def read_distinct(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """The distinct rows of some columns, in their order; of a large file a part at a time.
+
+    Raises:
+        BadInput: The file is damaged.
+    """
+    found = pd.DataFrame(columns=[*columns])
+    try:
+        with ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=BATCH, columns=[*columns]):
+                found = pd.concat([found, batch.to_pandas()] if len(found) else [batch.to_pandas()])
+                found = found.drop_duplicates(ignore_index=True)
+    except ValueError as error:
+        raise BadInput(f"is damaged ({error})", where=str(path), fix="Restore it") from error
+    return found
 
 
 def append_line(path: Path, content: Mapping[str, object]) -> None:
@@ -196,12 +259,24 @@ def append_line(path: Path, content: Mapping[str, object]) -> None:
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """All whole JSON lines of an append-only file; torn ones are passed over."""
+    return [row for _, row in numbered_lines(path)]
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The whole JSON lines of an append-only file one by one, each with the byte at which it begins."""
     if not path.exists():
-        return []
-    rows = []
-    for line in path.read_text(errors="replace").splitlines():
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return rows
+        return
+    begin = 0
+    with path.open("rb") as stream:
+        for line in stream:
+            with suppress(json.JSONDecodeError):
+                yield begin, json.loads(line.decode(errors="replace"))
+            begin += len(line)
+
+
+def line_at(path: Path, begin: int) -> dict[str, Any]:
+    """The JSON line that begins at a byte, as `numbered_lines` gave it."""
+    with path.open("rb") as stream:
+        stream.seek(begin)
+        row: dict[str, Any] = json.loads(stream.readline().decode(errors="replace"))
+    return row

@@ -4,7 +4,7 @@ from contextlib import nullcontext
 
 from analysis.selection import select_trials, winner
 from study.badinput import BadInput
-from study.pipeline.oof import write_oof
+from study.pipeline.oof import replaced_oof
 from study.pipeline.prepared import Prepared
 from study.pipeline.progress import Progress
 from study.record import read_frame, write_frame
@@ -38,7 +38,8 @@ def confirm(prepared: Prepared, progress: Progress) -> None:
             progress=lambda state: update(state["done"]),
         )
     confirmed, oof = collect_confirm([job.directory for job in jobs])
-    write_oof(directory, "confirm", oof)
+    with replaced_oof(directory, "confirm") as keep:
+        keep(oof)
     write_frame(directory.confirmed, confirmed)
 
 

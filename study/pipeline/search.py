@@ -3,21 +3,21 @@
 from collections.abc import Mapping
 from typing import Any
 
-from study.pipeline.oof import write_oof
+from study.pipeline.oof import replaced_oof
 from study.pipeline.prepared import Prepared
 from study.pipeline.progress import Progress
 from study.record import write_frame
 from study.regression.config import TrialConfig
 from study.sweep.cluster import start_ray
 from study.sweep.collect import collect_sweeps
-from study.sweep.sweep import is_finished, run_sweep
+from study.sweep.sweep import run_sweep, unfinished
 from study.sweep.task import SweepTask
 
 
 def search(prepared: Prepared, progress: Progress) -> None:
     """Search every arm that is not done; trials.parquet, curves.parquet and oof.parquet after each."""
     tasks = [_task(prepared, arm) for arm in prepared.spaces]
-    left = [task for task in tasks if not is_finished(task)]
+    left = unfinished(tasks)
     if left:
         with start_ray(prepared.settings.resources.address):
             for task in left:
@@ -28,15 +28,15 @@ def search(prepared: Prepared, progress: Progress) -> None:
 
 def is_searched(prepared: Prepared) -> bool:
     """Whether `search` would find nothing left to do."""
-    return all(is_finished(_task(prepared, arm)) for arm in prepared.spaces)
+    return not unfinished([_task(prepared, arm) for arm in prepared.spaces])
 
 
 def _collect(prepared: Prepared, tasks: list[SweepTask]) -> None:
     """Write the tables of all sweeps so far."""
-    found = collect_sweeps(tasks)
+    with replaced_oof(prepared.directory, "search") as keep:
+        found = collect_sweeps(tasks, keep)
     write_frame(prepared.directory.trials, found.trials)
     write_frame(prepared.directory.curves, found.curves)
-    write_oof(prepared.directory, "search", found.oof)
 
 
 def _run(task: SweepTask, progress: Progress) -> None:

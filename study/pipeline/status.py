@@ -10,14 +10,14 @@ def describe_status(root: Path) -> list[str]:
     directory = StudyDirectory(root)
     lines = [f"study: {directory.root}"]
     if directory.trials.exists():
-        trials = read_frame(directory.trials)
+        trials = read_frame(directory.trials, ["arm", "status"])
         for arm, rows in trials.groupby("arm", sort=False):
             counts = ", ".join(f"{count} {status}" for status, count in rows["status"].value_counts().items())
             lines.append(f"sweep {arm}: {counts}")
     else:
         lines.append("sweep: not begun, or its first arm still running")
     if directory.confirmed.exists():
-        confirmed = read_frame(directory.confirmed)
+        confirmed = read_frame(directory.confirmed, ["arm"])
         lines.append(f"confirm: {len(confirmed)} trainings")
     openings = read_lines(directory.test_log)
     lines.append(f"test: opened {len(openings)} time(s)" if openings else "test: not opened")

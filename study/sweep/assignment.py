@@ -75,13 +75,18 @@ class Assignment:
         )
 
     def identity(self) -> dict[str, object]:
-        """What makes two trainings of one configuration the same: data, folds and seeds."""
+        """What makes two trainings of one configuration the same, bit for bit: data, folds, seeds, threads.
+
+        The gradients of convolution weights are summed a part a thread, in another order for another
+        number of them; a training goes its own way from there.
+        """
         cut = json.dumps([self.development.tolist(), [_fold_to_json(fold) for fold in self.folds]])
         return {
             "cohort": self.fingerprint,
             "folds": hashlib.sha256(cut.encode()).hexdigest()[:16],
             "seed": self.seed,
             "view_seed": self.view_seed,
+            "thread count": self.threads,
         }
 
     def key(self, config: TrialConfig) -> str:

@@ -34,6 +34,8 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    # A state of all trials that nothing reads back; it is still written at a sweep's beginning and end.
+    "TUNE_GLOBAL_CHECKPOINT_S": "inf",
 }
 LOCAL = QUIET | {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Of a Ray started here; the last keeps its processes on loopback, see `_start_on_loopback`."""

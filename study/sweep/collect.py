@@ -1,23 +1,26 @@
 """What the searches found, as three tables: a row a trial, a row a report, a row a prediction.
 
-Everything that happened is in them: pruned, diverged, failed and interrupted trials too.
+Everything that happened is in them: pruned, diverged, failed and interrupted trials too. The third
+is as long as trials times reports times scans, so it is handed on trial by trial.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from optuna.storages import BaseStorage
 from optuna.study import get_all_study_names, load_study
 from optuna.trial import FrozenTrial, TrialState
 
 from study.cohort.arrays import open_arrays
 from study.regression.config import TrialConfig
-from study.sweep.recorder import read_results
-from study.sweep.rows import describe, oof_frame
+from study.sweep.results import Results
+from study.sweep.rows import describe, no_oof, oof_frame
 from study.sweep.stored import open_storage
 from study.sweep.task import SweepTask
 from study.sweep.trainable import curve
@@ -33,6 +36,7 @@ TRIAL = (
     *("seconds", "peak_memory_mb", "verdict", "shift", "reason", "expected_set_size", "mean_error_weight"),
     *("distinct_sets", "training_scans", "config", "varied", "ray_trial", "host"),
 )
+TRIAL_COLUMNS = (*TRIAL, *(f"config.{field}" for field in TrialConfig.model_fields))
 CURVE = (
     *("arm", "trial", "report", "presentations", "steps", "mse", "mae", "icc", "smoothed", "train_loss"),
     "seconds",
@@ -41,50 +45,66 @@ CURVE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Collected:
-    """`trials`: a row a trial; `curves`: a row a report; `oof`: a row per report, repeat and scan."""
+    """`trials`: a row a trial; `curves`: a row a report."""
 
     trials: pd.DataFrame
     curves: pd.DataFrame
-    oof: pd.DataFrame
 
 
-def collect_sweeps(tasks: Sequence[SweepTask]) -> Collected:
+def collect_sweeps(
+    tasks: Sequence[SweepTask], keep_oof: Callable[[pd.DataFrame], None] = lambda rows: None
+) -> Collected:
     """Gather all arms' trials from Optuna's storage and the runs' recorded results.
 
     Scores are those at the chosen length (`study.regression.curve.judge`), for trials below full
     budget at the best of what they reached; NaN where a trial reported nothing.
 
+    Args:
+        tasks: The arms' searches.
+        keep_oof: Given the out-of-fold predictions, a row per report, repeat and scan, of one trial
+            after the other; at first an empty table.
+
     Raises:
         BadInput: A cohort or storage cannot be read.
     """
-    trials: list[dict[str, Any]] = []
-    curves: list[dict[str, Any]] = []
-    predictions: list[pd.DataFrame] = []
+    trials, curves = [_table((), TRIAL_COLUMNS)], [_table((), CURVE)]
+    keep_oof(no_oof())
+    # Arms share a storage, and to open one is to read through it.
+    opening = cache(open_storage)
     for task in tasks:
-        for trial in _Arm(task).trials():
-            trials.append(trial.row())
-            curves += trial.curve_rows()
-            predictions += trial.predictions()
-    settings = [f"config.{field}" for field in TrialConfig.model_fields]
-    return Collected(
-        trials=pd.DataFrame(trials, columns=[*TRIAL, *settings]),
-        curves=pd.DataFrame(curves, columns=CURVE),
-        oof=pd.concat(predictions, ignore_index=True) if predictions else oof_frame("search", "", 0, 0),
-    )
+        rows: list[dict[str, Any]] = []
+        reports: list[dict[str, Any]] = []
+        for trial in _Arm(task, opening).trials():
+            rows.append(trial.row())
+            reports += trial.curve_rows()
+            if trial.reports:
+                keep_oof(trial.predictions())
+        trials.append(_table(rows, TRIAL_COLUMNS))
+        curves.append(_table(reports, CURVE))
+    return Collected(trials=_joined(trials), curves=_joined(curves))
+
+
+def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=[*columns])
+
+
+def _joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """One table; those without rows would spoil its types."""
+    return pd.concat([table for table in tables if len(table)] or [tables[0]], ignore_index=True)
 
 
 class _Arm:
     """One arm's stored search."""
 
-    def __init__(self, task: SweepTask) -> None:
-        self.task, self.space = task, task.space
+    def __init__(self, task: SweepTask, opening: Callable[[str | Path], BaseStorage]) -> None:
+        self.task, self.space, self.opening = task, task.space, opening
         assignment, cohort = task.assignment(), open_arrays(task.arrays)
         self.training_scans = assignment.training_scans
         self.labels_M = assignment.labels_M
         self.scans = [cohort.ids[position] for position in assignment.development]
 
     def trials(self) -> Iterator["_Trial"]:
-        results = read_results(self.task.directory)
+        results = Results(self.task.directory)
         for stored in self._stored():
             if stored.state in STATUS and len(stored.params) == len(self.space.searched):
                 yield _Trial(self, stored, results.get(stored.number, []))
@@ -93,7 +113,7 @@ class _Arm:
         where = self.task.storage
         if "://" not in str(where) and not Path(where).exists():
             return []
-        storage = open_storage(where)
+        storage = self.opening(where)
         if self.task.arm not in get_all_study_names(storage):
             return []
         return load_study(study_name=self.task.arm, storage=storage).get_trials(deepcopy=False)
@@ -138,25 +158,25 @@ class _Trial:
             return []
         key = {"arm": self.arm.task.arm, "trial": self.stored.number}
         return [
-            {**row, **key, "smoothed": float(smoothed)}
+            # Not whole rows: their predictions would stay in memory with them.
+            {name: row[name] for name in CURVE if name in row} | key | {"smoothed": float(smoothed)}
             for row, smoothed in zip(self.reports, self.outcome.smoothed_T, strict=True)
         ]
 
-    def predictions(self) -> list[pd.DataFrame]:
+    def predictions(self) -> pd.DataFrame:
         arm = self.arm
-        return [
-            oof_frame(
-                "search",
-                arm.task.arm,
-                self.stored.number,
-                0,
-                oof_RM=np.array(row["oof"]).reshape(-1, len(arm.labels_M)),
-                presentations=row["presentations"],
-                scans=arm.scans,
-                labels_M=arm.labels_M,
-            )
-            for row in self.reports
-        ]
+        return oof_frame(
+            "search",
+            arm.task.arm,
+            self.stored.number,
+            0,
+            oof_TRM=np.array([row["oof"] for row in self.reports]).reshape(
+                len(self.reports), -1, len(arm.labels_M)
+            ),
+            presentations_T=[row["presentations"] for row in self.reports],
+            scans=arm.scans,
+            labels_M=arm.labels_M,
+        )
 
     def _scores(self) -> dict[str, Any]:
         if self.outcome is None:

@@ -143,8 +143,8 @@ def _oof(job: ConfirmJob, assignment: Assignment, report: Report) -> Any:  # noq
         job.arm,
         job.trial,
         job.seed,
-        oof_RM=report.oof_RM,
-        presentations=report.presentations,
+        oof_TRM=report.oof_RM[None],
+        presentations_T=[report.presentations],
         scans=[cohort.ids[position] for position in assignment.development],
         labels_M=assignment.labels_M,
     )

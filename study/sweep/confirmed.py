@@ -9,7 +9,7 @@ import pandas as pd
 from study.record import read_frame, read_json
 from study.regression.config import TrialConfig
 from study.sweep.confirm_job import OOF, RESULT
-from study.sweep.rows import oof_frame
+from study.sweep.rows import no_oof
 
 COLUMNS = (
     *("arm", "trial", "seed", "status", "length", "score", "mse", "mae", "icc", "verdict", "seconds"),
@@ -31,4 +31,4 @@ def collect_confirm(directories: Sequence[Path]) -> tuple[pd.DataFrame, pd.DataF
         confirmed[score] = confirmed[score].astype(np.float64)
     confirmed["verdict"] = confirmed["verdict"].astype(object).fillna("")
     frames = [read_frame(path / OOF) for path, result in results.items() if result["status"] == "completed"]
-    return confirmed, pd.concat(frames, ignore_index=True) if frames else oof_frame("confirm", "", 0, 0)
+    return confirmed, pd.concat(frames, ignore_index=True) if frames else no_oof()

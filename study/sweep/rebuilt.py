@@ -5,8 +5,8 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from study.record import read_lines
-from study.sweep.recorder import RESULTS, read_results
+from study.record import numbered_lines
+from study.sweep.results import RESULTS, Results
 from study.sweep.stored import distributions
 from study.sweep.task import SweepTask
 
@@ -19,12 +19,17 @@ def recorded_trials(task: SweepTask) -> list[FrozenTrial]:
     A trial that was drawn but never started leaves a gap; it is filled with a trial without
     parameters, which the search draws again as it drew it first.
     """
-    lines = [line for run in sorted(task.directory.glob("run-*")) for line in read_lines(run / RESULTS)]
-    configs = {int(line["started"]): line["config"] for line in lines if "started" in line}
-    pruned = {int(line["pruned"]) for line in lines if "pruned" in line}
+    configs: dict[int, dict[str, Any]] = {}
+    pruned: set[int] = set()
+    for run in sorted(task.directory.glob("run-*")):
+        for _, line in numbered_lines(run / RESULTS):
+            if "started" in line:
+                configs[int(line["started"])] = line["config"]
+            if "pruned" in line:
+                pruned.add(int(line["pruned"]))
     if not configs:
         return []
-    results, domains = read_results(task.directory), distributions(task.space)
+    results, domains = Results(task.directory), distributions(task.space)
     origins = dict(enumerate(task.space.points))
     identity = {"arm": task.arm, **task.assignment().identity()}
     trials = []

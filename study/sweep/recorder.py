@@ -17,10 +17,11 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.result import SHOULD_CHECKPOINT
 
-from study.record import read_lines, write_text
+from study.record import write_text
+from study.sweep.results import RESULTS
+from study.sweep.spent import let_go
 from study.sweep.stopping import Stopping
 
-RESULTS = "results.jsonl"
 KEPT = (
     *("trial", "status", "reason", "report", "presentations", "steps", "train_loss", "mse", "mae", "icc"),
     *("shift", "blank_response", "score", "smoothed", "final_score", "seconds", "peak_memory_mb", "host"),
@@ -68,6 +69,8 @@ class Recorder(tune.Callback):
         self.stopping.failed = self.counts["failed"]
         self.running: dict[str, int] = {}
         self.heard: dict[str, float] = {}
+        self.watched: dict[str, Trial] = {}
+        self.over: list[Trial] = []
         self.hung: set[str] = set()
         self.start = time.monotonic()
 
@@ -78,7 +81,10 @@ class Recorder(tune.Callback):
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:
         self.running[trial.trial_id] = 0
         self.heard[trial.trial_id] = time.monotonic()
+        self.watched[trial.trial_id] = trial
         self.stopping.unsaved.add(trial.trial_id)
+        # Ray makes it with the first checkpoint; it also says that the trial was started.
+        (self.path.parent / trial_folder(trial.config["trial"])).mkdir(exist_ok=True)
         self._write({"started": trial.config["trial"], "config": trial.config["config"]})
         self._tell()
 
@@ -102,18 +108,27 @@ class Recorder(tune.Callback):
         checkpoint: tune.Checkpoint,
         **info: object,
     ) -> None:
+        """Remove the checkpoints that this one supersedes.
+
+        Asked to do so (`num_to_keep`), Ray writes the state of all trials anew each time.
+        """
+        newest = Path(checkpoint.path)
+        for older in newest.parent.glob("checkpoint_*"):
+            if older != newest:
+                shutil.rmtree(older, ignore_errors=True)
         if self.stopping.asked.is_set():
             self.stopping.unsaved.discard(trial.trial_id)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: object) -> None:
         """End the process of a trial that has not been heard of for too long: Ray starts it again."""
+        self.over = let_go(self.over)
         now = time.monotonic()
-        for trial in trials:
-            since = self.heard.get(trial.trial_id)
-            actor = trial.temporary_state.ray_actor
-            if since is not None and actor is not None and now - since > self.patience:
-                self.heard[trial.trial_id] = now
-                self.hung.add(trial.trial_id)
+        # Not over `trials`: they are all there ever were, and this is called for every event.
+        for name, since in list(self.heard.items()):
+            actor = self.watched[name].temporary_state.ray_actor
+            if actor is not None and now - since > self.patience:
+                self.heard[name] = now
+                self.hung.add(name)
                 ray.kill(actor)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:
@@ -144,8 +159,9 @@ class Recorder(tune.Callback):
         self._write({})
 
     def _ended(self, trial: Trial, how: str) -> None:
-        for kept in (self.running, self.heard):
+        for kept in (self.running, self.heard, self.watched):
             kept.pop(trial.trial_id, None)
+        self.over.append(trial)
         self.stopping.unsaved.discard(trial.trial_id)
         self.counts[how] += 1
         self.stopping.failed = self.counts["failed"]
@@ -159,7 +175,7 @@ class Recorder(tune.Callback):
             os.fsync(stream.fileno())
 
     def _keep_trace(self, trial: Trial, trace: str) -> None:
-        write_text(self.path.parent.parent / TRACES / f"trial-{trial.config['trial']:05d}.txt", trace)
+        write_text(self.path.parent.parent / TRACES / f"{trial_folder(trial.config['trial'])}.txt", trace)
 
     def _tell(self) -> None:
         ended = self.counts["done"] + self.counts["failed"] + self.counts["pruned"]
@@ -174,30 +190,14 @@ class Recorder(tune.Callback):
         )
 
 
-def read_results(sweep: Path) -> dict[int, list[dict[str, Any]]]:
-    """All recorded lines of an arm by trial number, runs in order.
-
-    Where a later run repeats a report, the later line stands; lines without a report come last.
-    """
-    found: dict[int, dict[object, dict[str, Any]]] = {}
-    for run in sorted(sweep.glob("run-*")):
-        for line in filter(lambda line: "trial" in line, read_lines(run / RESULTS)):
-            found.setdefault(line["trial"], {})[line.get("report", "end")] = line
-    return {
-        number: sorted(lines.values(), key=lambda line: line.get("report", float("inf")))
-        for number, lines in sorted(found.items())
-    }
-
-
-def seconds_used(sweep: Path) -> float:
-    """Wall-clock seconds that an arm's runs have worked so far; of a killed one, up to its last result."""
-    runs = (read_lines(run / RESULTS) for run in sweep.glob("run-*"))
-    return sum(float(lines[-1]["clock"]) for lines in runs if lines)
+def trial_folder(number: int) -> str:
+    """Name of a trial's folder within a run."""
+    return f"trial-{number:05d}"
 
 
 def forget_states(sweep: Path, number: int) -> None:
     """Remove the checkpoints of an ended trial in all runs."""
-    for directory in sweep.glob(f"run-*/trial-{number:05d}/checkpoint_*"):
+    for directory in sweep.glob(f"run-*/{trial_folder(number)}/checkpoint_*"):
         shutil.rmtree(directory, ignore_errors=True)
 
 

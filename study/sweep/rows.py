@@ -32,26 +32,24 @@ def oof_frame(
     trial: int,
     seed: int,
     *,
-    oof_RM: NDArray[np.float64] | None = None,
-    presentations: int = 0,
-    scans: Sequence[str] = (),
-    labels_M: NDArray[np.float64] | None = None,
+    oof_TRM: NDArray[np.float64],
+    presentations_T: Sequence[int],
+    scans: Sequence[str],
+    labels_M: NDArray[np.float64],
 ) -> pd.DataFrame:
-    """Out-of-fold predictions of one report, a row per repeat and scan that some fold held out.
+    """Out-of-fold predictions of a training, a row per report, repeat and scan that some fold held out.
 
     Args:
         stage: `search` or `confirm`.
         arm: Name.
         trial: Number.
         seed: Label of the confirm seed, 0 in the search.
-        oof_RM: (R, M) predictions, label units; None gives the empty table.
-        presentations: Of the report.
+        oof_TRM: (T, R, M) predictions at T reports, label units.
+        presentations_T: Of the reports.
         scans: M ids.
         labels_M: (M,) label units.
     """
-    oof_RM = np.empty((0, 0)) if oof_RM is None else oof_RM
-    labels_M = np.empty(0) if labels_M is None else labels_M
-    repeat, position = np.nonzero(~np.isnan(oof_RM))
+    report, repeat, position = np.nonzero(~np.isnan(oof_TRM))
     rows = len(repeat)
     return pd.DataFrame(
         {
@@ -61,8 +59,14 @@ def oof_frame(
             "seed": np.full(rows, seed),
             "repeat": repeat,
             "scan": np.array(scans, dtype=object)[position],
-            "presentations": np.full(rows, presentations),
-            "prediction": oof_RM[repeat, position],
+            "presentations": np.array(presentations_T, dtype=np.int64)[report],
+            "prediction": oof_TRM[report, repeat, position],
             "label": labels_M[position],
         }
     )
+
+
+def no_oof() -> pd.DataFrame:
+    """`oof_frame` of no training at all."""
+    nothing = np.empty((0, 0, 0))
+    return oof_frame("", "", 0, 0, oof_TRM=nothing, presentations_T=(), scans=(), labels_M=np.empty(0))

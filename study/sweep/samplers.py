@@ -28,11 +28,14 @@ class SeededByTrial(BaseSampler):
 
     def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
         self.make, self.seed = make, seed
+        # Draws nothing, but remembers which trials it has compared: anew, each trial would cost a look
+        # at all before it.
+        self.inferring = make(seed)
 
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        return self._of(trial).infer_relative_search_space(study, trial)
+        return self.inferring.infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]

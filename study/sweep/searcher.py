@@ -46,6 +46,7 @@ class StudySearch(OptunaSearch):
         self.domains = distributions(space)
         self.left_behind = interrupted(study)
         self.started: dict[str, optuna.Trial] = {}
+        self.told: dict[str, set[int]] = {}
         super().__init__(space=self.domains, metric="final_score", mode="min", sampler=study.sampler)
 
     def _setup_study(self, mode: str | list[str]) -> None:
@@ -55,11 +56,8 @@ class StudySearch(OptunaSearch):
         """The next trial's Ray configuration; none while the sweep is ending."""
         if self.ending():
             return None
-        if self.left_behind:
-            trial = optuna.trial.Trial(self.study, self.left_behind.pop(0)._trial_id)
-        else:
-            trial = self.study.ask()
-        self.started[trial_id] = trial
+        trial, told = self._next()
+        self.started[trial_id], self.told[trial_id] = trial, told
         # What a trial has drawn already, or was enqueued with, is kept; the rest is drawn now.
         sample = {field: trial._suggest(field, domain) for field, domain in self.domains.items()}
         origin = trial.user_attrs.get("origin", "sampled")
@@ -69,10 +67,10 @@ class StudySearch(OptunaSearch):
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
         """Tell an intermediate value, once."""
-        trial = self.started[trial_id]
-        known = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
-        if isfinite(result["smoothed"]) and result["report"] not in known:
-            trial.report(result["smoothed"], result["report"])
+        told = self.told[trial_id]
+        if isfinite(result["smoothed"]) and result["report"] not in told:
+            self.started[trial_id].report(result["smoothed"], result["report"])
+            told.add(result["report"])
 
     def on_trial_complete(
         self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
@@ -89,7 +87,7 @@ class StudySearch(OptunaSearch):
             # Tune does not pass on the report at which it stops a trial.
             self.on_trial_result(trial_id, result)
             self._tell_end(trial, result)
-        del self.started[trial_id]
+        del self.started[trial_id], self.told[trial_id]
 
     def __getstate__(self) -> dict[str, Any]:
         """Ray stores it with the experiment; nothing reads it back."""
@@ -97,6 +95,13 @@ class StudySearch(OptunaSearch):
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the storage is the state."""
+
+    def _next(self) -> tuple[optuna.Trial, set[int]]:
+        """A trial, and the reports of it that have been told already."""
+        if not self.left_behind:
+            return self.study.ask(), set()
+        stored = self.left_behind.pop(0)
+        return optuna.trial.Trial(self.study, stored._trial_id), set(stored.intermediate_values)
 
     def _tell_end(self, trial: optuna.Trial, result: Mapping[str, Any]) -> None:
         if result["status"] == "running":

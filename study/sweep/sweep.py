@@ -6,8 +6,9 @@ its own below the arm's and asks for the trials that are still missing, interrup
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import optuna
 import ray
 from filelock import FileLock, Timeout
+from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler
@@ -25,7 +27,8 @@ from study.sweep.cluster import places, start_ray
 from study.sweep.domains import Searched
 from study.sweep.interrupt import InterruptedInOrderError, orderly_end
 from study.sweep.rebuilt import recorded_trials
-from study.sweep.recorder import TRACES, Progress, Recorder, read_results, seconds_used
+from study.sweep.recorder import TRACES, Progress, Recorder, trial_folder
+from study.sweep.results import Results, seconds_used
 from study.sweep.schedulers import AshaWithinSetSize, make_scheduler
 from study.sweep.searcher import StudySearch
 from study.sweep.spaces import Space
@@ -75,14 +78,25 @@ def is_finished(task: SweepTask) -> bool:
     Raises:
         BadInput: As `run_sweep`, before any trial.
     """
-    task.check()
-    return _spent(task, _open(task))
+    return not unfinished([task])
 
 
-def _open(task: SweepTask) -> optuna.Study:
+def unfinished(tasks: Sequence[SweepTask]) -> list[SweepTask]:
+    """The searches that are not finished; a storage that they share is opened, and read through, once.
+
+    Raises:
+        BadInput: As `run_sweep`, before any trial.
+    """
+    opening = cache(open_storage)
+    for task in tasks:
+        task.check()
+    return [task for task in tasks if not _spent(task, _open(task, opening))]
+
+
+def _open(task: SweepTask, opening: Callable[[str | Path], BaseStorage] = open_storage) -> optuna.Study:
     return open_study(
         task.space,
-        open_storage(task.storage),
+        opening(task.storage),
         sampler=task.sampler,
         seed=task.seed,
         identity=task.assignment().identity(),
@@ -167,7 +181,7 @@ def _tune_config(
         time_budget_s=_seconds_left(task) if timed else None,
         max_concurrent_trials=room,
         reuse_actors=True,
-        trial_dirname_creator=lambda trial: f"trial-{trial.config['trial']:05d}",
+        trial_dirname_creator=lambda trial: trial_folder(trial.config["trial"]),
     )
 
 
@@ -179,9 +193,8 @@ def _run_config(run: Path, recorder: Recorder, stopping: Stopping, reports: int)
         callbacks=[recorder],
         stop=stopping,
         failure_config=tune.FailureConfig(max_failures=RETRIES),
-        checkpoint_config=tune.CheckpointConfig(
-            num_to_keep=1, checkpoint_frequency=max(1, reports // CHECKPOINTS)
-        ),
+        # The recorder removes superseded ones.
+        checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=max(1, reports // CHECKPOINTS)),
     )
 
 
@@ -199,7 +212,7 @@ def _scheduler(task: SweepTask, study: optuna.Study) -> tuple[FIFOScheduler, set
     scheduler = make_scheduler(task.scheduler, _largest(task.space, "presentations"))
     if not isinstance(scheduler, AshaWithinSetSize):
         return scheduler, set()
-    earlier = read_results(task.directory)
+    earlier = Results(task.directory)
     for trial in study.get_trials(deepcopy=False):
         rows = [row for row in earlier.get(trial.number, []) if row.get("oof")]
         if rows:
@@ -238,7 +251,7 @@ def _check_failures(task: SweepTask, study: optuna.Study) -> None:
     failed = [trial for trial in trials if trial.state == TrialState.FAIL]
     if len(failed) <= _bearable(task, study):
         return
-    results = read_results(task.directory)
+    results = Results(task.directory)
     reasons = Counter(results.get(trial.number, [{}])[-1].get("reason", "unknown") for trial in failed)
     summary = "; ".join(f"{count} with: {reason}" for reason, count in reasons.most_common(3))
     raise BadInput(

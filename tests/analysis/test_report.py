@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from studies import SPACES, write_study
 
 from analysis import page as elements
+from analysis.findings import drawings, tables
 from analysis.records import read_records
 from analysis.report import write_report
 from analysis.verdict import verdict_sentences
@@ -245,3 +246,21 @@ def test_the_verdict_follows_the_test_and_unfinished_arms_are_named(finished: Pa
     answer, *limits = [text for text, _ in verdict_sentences(read_records(finished), compared(difference, p))]
     assert words in answer
     assert any("set_sum was still improving" in text for text in limits)
+
+
+def test_thousands_of_trials_are_drawn_as_pixels_and_their_table_says_what_it_leaves_out(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for module in ("analysis.findings", "analysis.curves", "analysis.tradeoff"):
+        monkeypatch.setattr(f"{module}.MANY", 3)
+    monkeypatch.setattr("analysis.report.SHOWN", 2)
+    records = read_records(study)
+    for drawing in drawings(records, tables(records)):
+        pixels = drawing.name in ("curves", "tradeoff")
+        assert (b"<image" in drawing.image("svg")) == pixels
+        assert ("as pixels" in drawing.caption) == pixels
+    html, structure = read(write_report(study))
+    completed = int((records.trials["status"] == "completed").sum())
+    assert f"Shown: the first 2 of {completed} trials by score" in structure.text
+    assert f"Shown: the first 2 of {len(records.trials) - completed} trials that did not" in structure.text
+    assert html.count('aria-label="Ranked trials"') == 1

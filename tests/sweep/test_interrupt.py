@@ -13,7 +13,7 @@ import torch
 
 from study.sweep.collect import collect_sweeps
 from study.sweep.interrupt import InterruptedInOrderError, orderly_end
-from study.sweep.recorder import read_results
+from study.sweep.results import Results
 from study.sweep.sweep import is_finished, run_sweep
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +28,7 @@ def started(study: Path) -> subprocess.Popen[bytes]:
         start_new_session=True,
     )
     deadline = time.monotonic() + 200
-    while not any(len(rows) > 1 for rows in read_results(tiny.long_task(study).directory).values()):
+    while not any(len(rows) > 1 for rows in Results(tiny.long_task(study).directory).values()):
         assert driver.poll() is None, driver.stderr.read().decode()
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -60,7 +60,7 @@ def test_one_ctrl_c_saves_every_running_trial_at_its_latest_report(tmp_path):
     trials = collect_sweeps([task]).trials
     running = trials.loc[trials["status"] == "interrupted", "trial"].tolist()
     assert running
-    results = read_results(task.directory)
+    results = Results(task.directory)
     for number in running:
         states = sorted(task.directory.glob(f"run-0001/trial-{number:05d}/checkpoint_*/state.pt"))
         assert torch.load(states[-1], weights_only=True)["training"]["report"] == len(results[number])

@@ -14,7 +14,7 @@ import pytest
 import tiny
 
 from study.sweep.collect import collect_sweeps
-from study.sweep.recorder import read_results
+from study.sweep.results import Results
 from study.sweep.sweep import run_sweep
 from study.sweep.trainable import SetSumTrial
 
@@ -40,7 +40,7 @@ def kill_in_the_middle(study, temporary):
 
 
 def in_the_middle(task):
-    sweep, results = task.directory, read_results(task.directory)
+    sweep, results = task.directory, Results(task.directory)
     done = "completed" in collect_sweeps([task]).trials["status"].tolist()
     under_way = [number for number, rows in results.items() if 3 <= len(rows) < 7]
     saved = [number for number in under_way if list(sweep.glob(f"run-*/trial-{number:05d}/checkpoint_*"))]
@@ -55,7 +55,7 @@ def test_after_a_kill_nothing_is_lost_repeated_or_changed(tmp_path, monkeypatch)
         kill_in_the_middle(tmp_path, temporary)
     before = collect_sweeps([task])
     assert set(before.trials["status"]) == {"completed", "interrupted"}
-    rows_before = read_results(task.directory)
+    rows_before = Results(task.directory)
 
     run_sweep(task, progress=lambda event: None)
     after = collect_sweeps([task])
@@ -74,7 +74,7 @@ def test_after_a_kill_nothing_is_lost_repeated_or_changed(tmp_path, monkeypatch)
             assert number not in second
     resumed = [number for number in second if number in seen.index]
     assert any(second[number][0]["report"] > 1 for number in resumed)
-    assert rows_before.keys() <= read_results(task.directory).keys()
+    assert rows_before.keys() <= Results(task.directory).keys()
 
     # And they end bit for bit where an uninterrupted training ends.
     monkeypatch.setattr("ray.tune.trainable.trainable.DEFAULT_STORAGE_PATH", str(tmp_path / "results"))
@@ -91,7 +91,7 @@ def test_after_a_kill_nothing_is_lost_repeated_or_changed(tmp_path, monkeypatch)
     )
     for _ in range(8):
         last = alone.train()
-    np.testing.assert_array_equal(last["oof"], read_results(task.directory)[number][-1]["oof"])
+    np.testing.assert_array_equal(last["oof"], Results(task.directory)[number][-1]["oof"])
 
 
 def params(task, number):

@@ -33,6 +33,18 @@ def test_named_points_come_first_once_and_later_runs_draw_other_configurations(t
     assert len({values for _, values in drawn}) == 8
 
 
+def test_a_sampler_that_remembers_infers_what_a_fresh_one_infers():
+    study = opened(InMemoryStorage())
+    for number in range(12):
+        trial = study.ask()
+        fresh = SAMPLERS["tpe"](1).infer_relative_search_space(study, trial)
+        assert study.sampler.infer_relative_search_space(study, trial) == fresh
+        for field, domain in distributions(SPACE).items():
+            trial._suggest(field, domain)
+        study.tell(trial, float(number % 5))
+    assert len(fresh) == len(SPACE.searched)
+
+
 def test_the_same_seed_draws_the_same_search():
     searches = []
     for _ in range(2):

@@ -79,9 +79,10 @@ def test_a_sweep_is_recorded_extended_and_never_repeated(tmp_path):
     assert not list(task.directory.glob("run-*/trial-*/checkpoint_*"))
 
     assert found.curves.groupby("trial")["report"].apply(list).tolist() == [[1, 2, 3, 4]] * 4
-    assert sorted(found.oof["scan"].unique()) == [f"scan-{i:02d}" for i in range(20)]
+    oof = tiny.collected_oof(extended)
+    assert sorted(oof["scan"].unique()) == [f"scan-{i:02d}" for i in range(20)]
     for trial in trials.itertuples():
-        at = found.oof[(found.oof["trial"] == trial.trial) & (found.oof["presentations"] == trial.length)]
+        at = oof[(oof["trial"] == trial.trial) & (oof["presentations"] == trial.length)]
         assert len(at) == 20
         assert np.mean((at["prediction"] - at["label"]) ** 2) == pytest.approx(trial.score)
 
@@ -234,7 +235,7 @@ def test_a_budget_below_the_named_points_a_changed_cohort_and_a_second_driver_ar
 def test_what_was_never_searched_collects_to_empty_tables(tmp_path):
     task = tiny.make_task(tmp_path)
     found = collect_sweeps([task])
-    assert (len(found.trials), len(found.curves), len(found.oof)) == (0, 0, 0)
+    assert (len(found.trials), len(found.curves), len(tiny.collected_oof(task))) == (0, 0, 0)
     assert not task.storage.exists()
     study = open_study(
         task.space,

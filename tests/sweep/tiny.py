@@ -5,10 +5,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from study.cohort.split import Fold, make_folds
 from study.sweep.cluster import start_ray
-from study.sweep.recorder import read_results
+from study.sweep.collect import collect_sweeps
+from study.sweep.results import Results
 from study.sweep.spaces import built_in_arms, read_space, with_training
 from study.sweep.sweep import run_sweep
 from study.sweep.task import SweepTask
@@ -95,7 +97,14 @@ def read_results_of(run: Path) -> dict[int, list[dict]]:
     alone = run.parent.parent / "only"
     alone.mkdir()
     (alone / run.name).symlink_to(run.resolve())
-    return read_results(alone)
+    return dict(Results(alone))
+
+
+def collected_oof(task: SweepTask) -> pd.DataFrame:
+    """All out-of-fold predictions of an arm's search."""
+    frames: list[pd.DataFrame] = []
+    collect_sweeps([task], frames.append)
+    return pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True)
 
 
 def main(study: Path) -> int:
