@@ -34,7 +34,7 @@ def with_packing(
             progress.note("gpus_per_trial: 0, no GPU with CPUs beside it was found")
             return _resolved(prepared, 0.0), {"packing": {"gpus": 0.0, "reason": "no GPU"}}
         config = heaviest(list(prepared.spaces.values()))
-        measured = measure(_assignment(prepared), config, resources.cpus_per_trial)
+        measured = measure(whole_assignment(prepared), config, resources.cpus_per_trial)
     packing = pack(measured, by_cpu=by_cpu)
     progress.note(f"gpus_per_trial: {packing.gpus:g}, {packing.reason}")
     record = {"packing": {**asdict(packing), **asdict(measured), "config": config.model_dump()}}
@@ -47,7 +47,8 @@ def _resolved(prepared: Prepared, gpus: float) -> Prepared:
     return replace(prepared, settings=settings)
 
 
-def _assignment(prepared: Prepared) -> Assignment:
+def whole_assignment(prepared: Prepared) -> Assignment:
+    """What a worker has to know to measure one trial on a whole GPU."""
     settings = prepared.settings
     return Assignment(
         arrays=prepared.arrays.directory.resolve(),
