@@ -34,7 +34,7 @@ class Measured:
 
     Args:
         peak_bytes: Most memory that its tensors occupied.
-        total_bytes: Of the GPU.
+        total_bytes: Of the GPU, what other processes hold left out.
         busy: Share of the wall-clock time in which a kernel ran, 0 to 1.
     """
 
@@ -74,7 +74,7 @@ def pack(measured: Measured, *, by_cpu: int) -> Packing:
     trials = max(1, limits[limit])
     # Rounded down to what Ray counts in, so that the shares of a GPU never exceed it.
     share = floor(1e4 / trials) / 1e4
-    return Packing(trials=trials, gpus=share, reason=f"{trials} trials a GPU, limited by {limit}")
+    return Packing(trials=trials, gpus=share, reason=f"{trials} to a GPU, limited by {limit}")
 
 
 def heaviest(spaces: Sequence[Space]) -> TrialConfig:
@@ -164,5 +164,6 @@ def _kernel_seconds(work: Callable[[], object]) -> float:
 
 def _total_bytes(device: str) -> float:
     if device == "cuda":
-        return float(torch.cuda.get_device_properties(0).total_memory)
+        free, total = torch.cuda.mem_get_info()
+        return float(min(total, free + torch.cuda.memory_reserved() + CONTEXT_BYTES))
     return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))

@@ -65,7 +65,7 @@ def test_a_measurement_decides_once_and_is_written_down(settings, tmp_path, told
     made = prepare(settings, tmp_path / "study", progress(told))
     assert made.settings.resources.gpus == 0.25
     assert a_gpu == [(1, 4, 1)]
-    assert "4 trials a GPU, limited by its time" in told.getvalue()
+    assert "4 to a GPU, limited by its time" in told.getvalue()
     written = read_json(tmp_path / "study" / "provenance.json")["packing"]
     assert (written["gpus"], written["busy"], written["peak_bytes"]) == (0.25, 0.3, 1e9)
     again = prepare(settings, tmp_path / "study", progress(told))

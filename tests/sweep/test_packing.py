@@ -69,7 +69,7 @@ def test_a_lighter_trial_is_never_packed_less_densely(one, other, by_cpu):
     [
         (Measured(peak_bytes=GIB, total_bytes=80 * GIB, busy=0.24), 5, "busy 24%"),
         (Measured(peak_bytes=30 * GIB, total_bytes=80 * GIB, busy=0.1), 2, "39.6 of 80.0 GiB"),
-        (Measured(peak_bytes=70 * GIB, total_bytes=80 * GIB, busy=1.0), 1, "1 trials a GPU"),
+        (Measured(peak_bytes=70 * GIB, total_bytes=80 * GIB, busy=1.0), 1, "1 to a GPU"),
         (Measured(peak_bytes=GIB, total_bytes=80 * GIB, busy=0.02), 12, "CPUs"),
     ],
 )
