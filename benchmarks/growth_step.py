@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from benchmarks.elsewhere import Elsewhere
 from benchmarks.measure import RESULTS, Row, exponent, publish
-from benchmarks.process import Elsewhere
 from study.regression.config import TrialConfig
 from study.regression.training import NetworkTraining
 

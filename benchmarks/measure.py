@@ -21,6 +21,7 @@ import torch
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from study.regression.precision import fastest_precision
 
@@ -138,9 +139,9 @@ def publish(name: str, title: str, rows: Sequence[Row], notes: Sequence[str] = (
     """Print the table and store it as benchmarks/results/NAME.json and NAME.txt."""
     table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for column in ("what", "ours", "against", "measured", "ratio [quartiles]", "target", "reached"):
-        table.add_column(column, overflow="fold")
+        table.add_column(Text(column), overflow="fold")
     for row in rows:
-        table.add_row(*_cells(row))
+        table.add_row(*map(Text, _cells(row)))
     host = machine()
     RESULTS.mkdir(exist_ok=True)
     with (RESULTS / f"{name}.txt").open("w") as stream:

@@ -79,6 +79,6 @@ def plain_step(name: str, images_MDHW: np.ndarray, labels_M: np.ndarray, n: int)
         loss = functional.mse_loss(network(batch).sum(), labels[chosen].sum())
         loss.backward()
         optimiser.step()
-        return float(loss)
+        return float(loss.detach())
 
     return step

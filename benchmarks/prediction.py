@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from benchmarks.bound import convolutions
+from benchmarks.elsewhere import Elsewhere, in_turn
 from benchmarks.measure import Row, compared, publish
-from benchmarks.process import Elsewhere, in_turn
 from benchmarks.step import cohort
 from study.regression.allocator import keep_freed_memory
 from study.regression.config import TrialConfig

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from benchmarks.bound import convolutions
+from benchmarks.elsewhere import Elsewhere, in_turn
 from benchmarks.measure import Row, compared, machine_class, publish
 from benchmarks.peers import plain_step
-from benchmarks.process import Elsewhere, in_turn
 from study.regression.allocator import keep_freed_memory
 from study.regression.config import TrialConfig
 from study.regression.precision import fastest_precision

@@ -5,8 +5,8 @@ from contextlib import ExitStack
 
 import numpy as np
 
+from benchmarks.elsewhere import Elsewhere, in_turn
 from benchmarks.measure import Row, compared, publish
-from benchmarks.process import Elsewhere, in_turn
 from benchmarks.step import own_step
 
 SIDE, LARGE_N, LARGE_ROUNDS = 64, 32, 3

@@ -30,9 +30,7 @@ app = typer.Typer(
 StudyDir = Annotated[Path, typer.Argument(help="A study directory.", metavar="DIR")]
 Seed = Annotated[int | None, typer.Option(min=0, help="Everything random derives from it.")]
 Cpus = Annotated[float | None, typer.Option("--cpus-per-trial", help="CPU cores of one trial.")]
-Gpus = Annotated[
-    float | None, typer.Option("--gpus-per-trial", help="GPUs of one trial; a fraction shares one.")
-]
+Gpus = Annotated[str | None, typer.Option("--gpus-per-trial", help="GPUs of one trial, a share, or auto.")]
 Accept = Annotated[list[str] | None, typer.Option(help="Go on though this has changed: code.")]
 Address = Annotated[
     str | None, typer.Option(help="Address of a Ray cluster; a local one is started otherwise.")

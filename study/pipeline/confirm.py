@@ -32,7 +32,7 @@ def confirm(prepared: Prepared, progress: Progress) -> None:
             arrays=prepared.arrays.directory,
             development=prepared.development,
             cpus_per_trial=resources.cpus_per_trial,
-            gpus_per_trial=resources.gpus_per_trial,
+            gpus_per_trial=resources.gpus,
             threads=max(1, int(resources.cpus_per_trial)),
             patience=60 * resources.patience_minutes,
             progress=lambda state: update(state["done"]),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from study.badinput import BadInput
 from study.cohort.arrays import CohortArrays, build_arrays, open_arrays
@@ -12,6 +13,7 @@ from study.cohort.phantom import write_phantom
 from study.cohort.scans import Cohort, read_cohort
 from study.pipeline.division import Listing, draw_split, listing, positions, study_folds
 from study.pipeline.lock import CLAIM, LOCK
+from study.pipeline.packed import with_packing
 from study.pipeline.prepared import Prepared, checked_spaces, read_spaces
 from study.pipeline.progress import Progress
 from study.pipeline.provenance import provenance
@@ -59,10 +61,10 @@ def _begin(settings: StudySettings, directory: StudyDirectory, progress: Progres
     arrays = _arrays(settings, directory, progress)
     settings = _with_precision(settings, arrays)
     _tell(settings, arrays, progress)
-    prepared = _drawn(settings, directory, arrays)
+    prepared, packing = with_packing(_drawn(settings, directory, arrays), progress)
     write_json(directory.split, _split_content(prepared))
-    write_json(directory.provenance, provenance(prepared))
-    write_yaml(directory.settings, settings.model_dump(mode="json"))
+    write_json(directory.provenance, {**provenance(prepared), **packing})
+    write_yaml(directory.settings, prepared.settings.model_dump(mode="json"))
     return prepared
 
 
@@ -110,6 +112,8 @@ def _refuse_other(directory: StudyDirectory, settings: StudySettings) -> None:
         new["cohort"]["path"] = str(directory.root / "phantom")
     if settings.precision == "auto":
         new["precision"] = old.get("precision")
+    if settings.resources.gpus_per_trial == "auto":
+        new["resources"]["gpus_per_trial"] = old.get("resources", {}).get("gpus_per_trial")
     changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
     if changed:
         raise BadInput(
@@ -196,7 +200,8 @@ def _tell(settings: StudySettings, arrays: CohortArrays, progress: Progress) -> 
 def _with_precision(settings: StudySettings, arrays: CohortArrays) -> StudySettings:
     if settings.precision != "auto":
         return settings
-    device = "cuda" if settings.resources.gpus_per_trial else "cpu"
+    wanted = settings.resources.gpus_per_trial
+    device = "cuda" if wanted and (wanted != "auto" or torch.cuda.is_available()) else "cpu"
     fastest = fastest_precision(arrays.images_MDHW.shape[1:], 4, device)
     return settings.model_copy(update={"precision": fastest})
 

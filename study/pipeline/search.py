@@ -69,7 +69,7 @@ def _task(prepared: Prepared, arm: str) -> SweepTask:
         storage=settings.search.storage or directory.journal,
         directory=directory.sweeps / arm,
         cpus_per_trial=settings.resources.cpus_per_trial,
-        gpus_per_trial=settings.resources.gpus_per_trial,
+        gpus_per_trial=settings.resources.gpus,
         threads=max(1, int(settings.resources.cpus_per_trial)),
         patience=60 * settings.resources.patience_minutes,
         bearable_failures=settings.search.failures,

@@ -109,7 +109,7 @@ def predict_with(
     """Predictions (M,) of each network of one confirmed model."""
     config = _config(prepared, arm, trial)
     views = draw_views(config, prepared.settings.seed)
-    device = "cuda" if prepared.settings.resources.gpus_per_trial else "cpu"
+    device = "cuda" if prepared.settings.resources.gpus else "cpu"
     networks = load_networks(model_path(prepared, arm, trial, seed), config)
     return [predict(network.to(device), images, views, config=config, device=device) for network in networks]
 

@@ -16,6 +16,9 @@ import torch
 
 from study.regression.allocator import return_freed_memory
 
+CONTEXT_BYTES = 640 * 2**20
+"""Memory of a GPU that every process on it takes beside its tensors: context and loaded kernels."""
+
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -41,8 +44,14 @@ def settle(*, threads: int, gpus: float) -> str:
     if gpus <= 0:
         return "cpu"
     if gpus < 1:
-        torch.cuda.set_per_process_memory_fraction(gpus)
+        total = torch.cuda.get_device_properties(0).total_memory
+        torch.cuda.set_per_process_memory_fraction(tensor_share(gpus, total))
     return "cuda"
+
+
+def tensor_share(gpus: float, total_bytes: float) -> float:
+    """Share of a GPU's memory for the tensors of a trial that has `gpus` of it, its context deducted."""
+    return max(gpus / 2, gpus - CONTEXT_BYTES / total_bytes)
 
 
 def forget_peak_memory(device: str) -> None:

@@ -7,6 +7,7 @@ import pytest
 import tiny
 import torch
 
+from study.regression.regressor import BaseRegressor
 from study.sweep.trainable import SetSumTrial, newest_state
 
 VARYING = {
@@ -132,3 +133,24 @@ def test_a_diverging_trial_ends_with_its_reason(ray_config):
     assert (result["status"], result["done"], result["final_score"]) == ("diverged", True, None)
     assert "1e+06" in result["reason"] or "not finite" in result["reason"]
     assert result.keys() == SetSumTrial(ray_config(1)).train().keys()
+
+
+def test_a_trial_that_runs_out_of_memory_ends_with_the_same_result(ray_config, monkeypatch):
+    plain = run(SetSumTrial(ray_config(0, n=4)))
+    forward, refused, batches = BaseRegressor.forward, [], []
+
+    def tight(network, images):
+        if torch.is_grad_enabled() and len(images) > 2:
+            refused.append(len(images))
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        if torch.is_grad_enabled():
+            batches.append(len(images))
+        return forward(network, images)
+
+    monkeypatch.setattr(BaseRegressor, "forward", tight)
+    found = run(SetSumTrial(ray_config(0, n=4)))
+    assert refused
+    assert max(batches) == 2
+    assert [result["status"] for result in found] == [result["status"] for result in plain]
+    for one, other in zip(found, plain, strict=True):
+        np.testing.assert_allclose(one["oof"], other["oof"], rtol=1e-4)

@@ -12,6 +12,8 @@ from typing import Any, Self
 import numpy as np
 import torch
 
+from benchmarks.processes import peak_mb
+
 Make = Callable[..., Callable[[], object]]
 """Builds what is timed, in the new process, from plain arguments."""
 
@@ -88,18 +90,12 @@ def _timed(run: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def _peak(run: Callable[[], object]) -> float:
-    status = Path("/proc/self/status").read_text().splitlines()
-    line = next(line for line in status if line.startswith("VmHWM:"))
-    return int(line.split()[1]) * 1024 / 1e6
-
-
 def _forget(run: Callable[[], object]) -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
 
 _ORDERS: dict[str, Callable[[Callable[[], object]], object]] = {
     "run": _timed,
-    "peak": _peak,
+    "peak": lambda run: peak_mb(),
     "forget": _forget,
 }
