@@ -7,7 +7,7 @@ gradient is scaled by L' at the end.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +20,15 @@ from study.regression.dropout import slot_streams
 
 Loss = Literal["mse", "mae"]
 Execution = Literal["streamed", "replicated"]
+
+
+class Done(NamedTuple):
+    """A step's loss, averaged over its sets, and the chunk that the device had memory for."""
+
+    loss: float
+    chunk: int
+
+
 Fetch = Callable[[NDArray[np.int64]], Tensor]
 """From flat slot numbers (B,) to the images (B, 1, D, H, W) that stand in them."""
 
@@ -76,7 +85,7 @@ def set_sum_backward(
         execution=execution,
         chunk=chunk or images.shape[1],
         slot_seeds=slot_seeds,
-    )
+    ).loss
 
 
 def backward_slots(
@@ -89,10 +98,11 @@ def backward_slots(
     execution: Execution,
     chunk: int,
     slot_seeds: Sequence[int] | None = None,
-) -> float:
+) -> Done:
     """`set_sum_backward` that fetches images when their turn comes.
 
-    When a device runs out of memory the chunk halves and the step starts again, with the same result.
+    When a device runs out of memory the chunk halves and the step starts again, with the same result
+    up to the order of sums.
     """
     if execution == "streamed":
         _refuse_batch_statistics(model)
@@ -113,7 +123,7 @@ def backward_slots(
     for parameter, earlier in zip(parameters, before, strict=True):
         if earlier is not None:
             parameter.grad = earlier if parameter.grad is None else earlier.add_(parameter.grad)
-    return total
+    return Done(total, chunk)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -12,6 +12,7 @@ from study.regression.allocator import keep_freed_memory
 from study.regression.augmentation import apply_transforms, draw_transforms, identity_transform
 from study.regression.config import TrialConfig
 from study.regression.device import suitable_chunk
+from study.regression.objective import is_out_of_memory
 from study.regression.regressor import BaseRegressor
 from study.regression.resident import on_device
 
@@ -88,19 +89,38 @@ def predict(
     config: TrialConfig,
     device: str = "cpu",
 ) -> NDArray[np.float64]:
-    """Mean prediction over the views, (M,), in label units; a chunk of images in memory at a time."""
+    """Mean prediction over the views, (M,), in label units; a chunk of images in memory at a time.
+
+    When a device runs out of memory the chunk halves.
+    """
     predictor.eval()
     keep_freed_memory()
     chunk = config.chunk or suitable_chunk(images_MDHW.shape[1:], device)
-    totals_M = np.zeros(len(images_MDHW))
-    with torch.inference_mode():
-        for start in range(0, len(images_MDHW), chunk):
-            rows = np.arange(start, min(start + chunk, len(images_MDHW)))
+    means_M, start = np.empty(len(images_MDHW)), 0
+    while start < len(means_M):
+        rows = np.arange(start, min(start + chunk, len(means_M)))
+        try:
             images = on_device(images_MDHW, rows, device)
-            for view_34 in views_V34:
-                seen = images
-                if not np.array_equal(view_34, identity_transform()[0]):
-                    views = np.broadcast_to(view_34, (len(images), 3, 4))
-                    seen = apply_transforms(images, views, config.interpolation)
-                totals_M[rows] += predictor(seen.unsqueeze(1)).double().cpu().numpy()
-    return totals_M / len(views_V34)
+            means_M[rows] = _over_views(predictor, images, views_V34, config)
+        except (MemoryError, RuntimeError) as error:
+            if len(rows) == 1 or not is_out_of_memory(error):
+                raise
+            chunk = len(rows) // 2
+        else:
+            start += len(rows)
+    return means_M
+
+
+def _over_views(
+    predictor: nn.Module, images_BDHW: Tensor, views_V34: NDArray[np.float64], config: TrialConfig
+) -> NDArray[np.float64]:
+    """Mean predictions (B,)."""
+    totals_B = np.zeros(len(images_BDHW))
+    with torch.inference_mode():
+        for view_34 in views_V34:
+            seen = images_BDHW
+            if not np.array_equal(view_34, identity_transform()[0]):
+                views = np.broadcast_to(view_34, (len(seen), 3, 4))
+                seen = apply_transforms(seen, views, config.interpolation)
+            totals_B += predictor(seen.unsqueeze(1)).double().cpu().numpy()
+    return totals_B / len(views_V34)

@@ -17,7 +17,7 @@ from study.regression.bias_penalty import bias_penalty_backward
 from study.regression.config import TrialConfig
 from study.regression.device import suitable_chunk
 from study.regression.mixup import draw_mixing, mix
-from study.regression.objective import backward_slots
+from study.regression.objective import Done, backward_slots
 from study.regression.optimiser import learning_rate, make_optimiser
 from study.regression.prediction import Predictor, build_network
 from study.regression.resident import on_device
@@ -138,7 +138,7 @@ class NetworkTraining:
             self.labels_M[torch.from_numpy(np.maximum(sets_SN, 0)).to(self.device)],
             0.0,
         )
-        return backward_slots(
+        done = backward_slots(
             self.network,
             lambda rows: self._augmented(slots[rows], transforms[rows]),
             labels_SN,
@@ -148,6 +148,7 @@ class NetworkTraining:
             chunk=self.chunk,
             slot_seeds=self._dropout_seeds(len(slots)),
         )
+        return self._remembered(done)
 
     def _mixed(self, sets_SN: NDArray[np.int64]) -> float:
         scans = sets_SN[:, 0]
@@ -163,7 +164,7 @@ class NetworkTraining:
                 weights[rows],
             )
 
-        return backward_slots(
+        done = backward_slots(
             self.network,
             fetch,
             labels_SN,
@@ -173,6 +174,13 @@ class NetworkTraining:
             chunk=self.chunk,
             slot_seeds=self._dropout_seeds(len(scans)),
         )
+        return self._remembered(done)
+
+    def _remembered(self, done: Done) -> float:
+        """The loss; a chunk that was halved for want of memory stays so."""
+        if self.config.execution == "streamed":
+            self.chunk = min(self.chunk, done.chunk)
+        return done.loss
 
     def _penalised(self, sets_SN: NDArray[np.int64]) -> float:
         scans = sets_SN[:, 0]
@@ -224,6 +232,7 @@ class NetworkTraining:
             "bank": self.bank_M,
             "presentations": self.presentations,
             "steps": self.steps,
+            "chunk": self.chunk,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -236,3 +245,4 @@ class NetworkTraining:
         self.sets_SN = state["sets"].numpy()
         self.bank_M = state["bank"].to(self.device)
         self.presentations, self.steps = state["presentations"], state["steps"]
+        self.chunk = state["chunk"]

@@ -7,6 +7,7 @@ from torch import nn
 
 from study.regression.config import TrialConfig
 from study.regression.optimiser import learning_rate, make_optimiser
+from study.regression.prediction import draw_views, predict
 from study.regression.regressor import BaseRegressor
 from study.regression.training import DivergedError, NetworkTraining
 
@@ -94,6 +95,34 @@ def test_blanks_are_no_presentations():
     trained.advance(30)
     assert 30 <= trained.presentations < 30 + 4
     assert trained.steps > 30 / 4
+
+
+class Tight(BaseRegressor):
+    """Room for no more than two scans at once."""
+
+    def forward(self, images):
+        if len(images) > 2:
+            raise MemoryError
+        return super().forward(images)
+
+
+def test_a_chunk_halved_for_want_of_memory_stays_so_and_is_saved():
+    trained, resumed = (training(n=4, chunk=8) for _ in range(2))
+    trained.network.__class__ = Tight
+    trained.advance(8)
+    assert trained.chunk == 2
+    resumed.load_state_dict(trained.state_dict())
+    assert resumed.chunk == 2
+
+
+def test_predicting_goes_on_with_fewer_scans_where_memory_is_short():
+    trained = training(chunk=8)
+    trained.advance(8)
+    images, _ = data()
+    views = draw_views(trained.config, 0)
+    roomy = predict(trained.predictor(), images, views, config=trained.config)
+    trained.averaged.__class__ = Tight
+    assert np.allclose(predict(trained.predictor(), images, views, config=trained.config), roomy, rtol=1e-5)
 
 
 def test_n_1_p_0_is_plain_mini_batch_training_bit_for_bit():
