@@ -1,0 +1,37 @@
+"""Where a step's time goes, operator by operator: what still separates it from its convolutions."""
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from benchmarks.measure import Row, publish
+from benchmarks.step import own_step
+
+SIDE, STEPS, WARMUP, SHOWN = 32, 12, 3, 16
+CONVOLUTIONS = ("aten::mkldnn_convolution", "aten::convolution_backward", "aten::cudnn_convolution")
+
+
+def measure() -> None:
+    """Print and store the table, one thread."""
+    torch.set_num_threads(1)
+    step = own_step(SIDE, {"n": 4, "p": 0.0})
+    for _ in range(WARMUP):
+        step()
+    with profile(activities=[ProfilerActivity.CPU]) as recorded:
+        for _ in range(STEPS):
+            step()
+    spent = {
+        event.key: (event.self_cpu_time_total / 1e3 / STEPS, event.count / STEPS)
+        for event in recorded.key_averages()
+    }
+    whole = sum(milliseconds for milliseconds, _ in spent.values())
+    convolutions = sum(spent[name][0] for name in CONVOLUTIONS if name in spent)
+    rows = [
+        Row(what="the whole step", ours=whole, unit="ms"),
+        Row(what="the three convolutions of many maps", ours=convolutions, unit="ms"),
+        Row(what="everything else", ours=whole - convolutions, unit="ms"),
+    ]
+    others = sorted((name for name in spent if name not in CONVOLUTIONS), key=lambda name: -spent[name][0])
+    for name in others[:SHOWN]:
+        milliseconds, calls = spent[name]
+        rows.append(Row(what=f"{name} ({calls:.0f} calls)", ours=milliseconds, unit="ms"))
+    publish("step-profile", f"One step of 4 scans at {SIDE}^3, float32, by operator (self time)", rows)
