@@ -51,7 +51,7 @@ def oof_frame(
     """
     report, repeat, position = np.nonzero(~np.isnan(oof_TRM))
     rows = len(repeat)
-    return pd.DataFrame(
+    frame = pd.DataFrame(
         {
             "stage": [stage] * rows,
             "arm": [arm] * rows,
@@ -64,6 +64,8 @@ def oof_frame(
             "label": labels_M[position],
         }
     )
+    # Without rows nothing would tell that these are texts, and a file of them could not be searched.
+    return frame.astype(dict.fromkeys(("stage", "arm", "scan"), "str"))
 
 
 def no_oof() -> pd.DataFrame:
