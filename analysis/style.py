@@ -19,7 +19,9 @@ INK, FAINT, RULE = "#22262b", "#8a919a", "#b3261e"
 COLOURS = {
     "base": "#4d4d4d",
     "dropout": "#e69f00",
+    "weight_decay": "#999933",
     "mixup": "#56b4e9",
+    "c_mixup": "#332288",
     "set_sum": "#0072b2",
     "set_sum_dropout": "#009e73",
     "set_sum_large": "#cc79a7",
@@ -27,8 +29,8 @@ COLOURS = {
     "bias_penalty": "#882255",
 }
 """Okabe and Ito's palette, distinguishable by colour-blind readers (yellow replaced: too pale on white)."""
-REFERENCES = ("mean predictor", "threshold rule")
-OTHERS = ("#332288", "#999933", "#aa4499", "#117733")
+REFERENCES = ("mean predictor", "threshold rule", "histogram ridge")
+OTHERS = ("#aa4499", "#117733", "#6699cc", "#661100")
 
 MANY = 1000
 """Trials in a figure from which it draws them as pixels: as vectors, thousands choke a browser."""

@@ -11,6 +11,7 @@ SHORT = {
     "scans_per_step": "b",
     "weight_decay": "wd",
     "mixup_alpha": "alpha",
+    "mixup_bandwidth": "bandwidth",
     "bias_weight": "lambda",
     "optimiser": "",
     "schedule": "",
@@ -23,7 +24,9 @@ SHORT = {
 ARMS = (
     "base",
     "dropout",
+    "weight_decay",
     "mixup",
+    "c_mixup",
     "set_sum",
     "set_sum_dropout",
     "set_sum_large",

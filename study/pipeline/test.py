@@ -18,6 +18,7 @@ from study.pipeline.progress import Progress
 from study.pipeline.refusal import leaving_nothing
 from study.record import append_line, read_frame, read_lines, write_frame
 from study.regression.config import TrialConfig
+from study.regression.histogram import fit_histogram_ridge
 from study.regression.model import load_networks
 from study.regression.prediction import draw_views, predict
 from study.regression.reference import fit_threshold_rule
@@ -138,11 +139,13 @@ def _references(
     """Rules fitted on the development scans only."""
     labels_M = prepared.labels_M
     rule = fit_threshold_rule(prepared.images_MDHW, labels_M)
+    ridge = fit_histogram_ridge(prepared.images_MDHW, labels_M)
     return [
         _table(name, arm, -1, 0, arrays, rows, predictions)
         for arm, predictions in (
             ("mean predictor", np.full(len(rows), labels_M.mean())),
             ("threshold rule", rule.predict(images)),
+            ("histogram ridge", ridge.predict(images)),
         )
     ]
 

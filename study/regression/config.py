@@ -32,6 +32,9 @@ class TrialConfig(BaseModel):
     """Dropout rate after every convolution and after the pooling layer."""
     mixup_alpha: Positive = 0.2
     """Beta(alpha, alpha) of mixup's mixing weight; used by `objective: mixup`."""
+    mixup_bandwidth: Positive | None = None
+    """C-Mixup: partners are drawn by the distance of their labels, with a Gaussian kernel of this many label
+    SDs; None mixes the scans of a step whatever their labels. Used by `objective: mixup`."""
     bias_weight: NonNegative = 0.0
     """lambda, the weight of the squared mean error; used by `objective: bias_penalty`."""
     loss: Literal["mse", "mae"] = "mse"

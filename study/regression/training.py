@@ -16,7 +16,7 @@ from study.regression.augmentation import apply_transforms, draw_transforms
 from study.regression.bias_penalty import bias_penalty_backward
 from study.regression.config import TrialConfig
 from study.regression.device import suitable_chunk
-from study.regression.mixup import draw_mixing, mix
+from study.regression.mixup import draw_mixing, draw_partners, mix
 from study.regression.objective import Done, backward_slots
 from study.regression.optimiser import learning_rate, make_optimiser
 from study.regression.prediction import Predictor, build_network
@@ -152,7 +152,8 @@ class NetworkTraining:
 
     def _mixed(self, sets_SN: NDArray[np.int64]) -> float:
         scans = sets_SN[:, 0]
-        partners = self.streams.mixing.permutation(scans)
+        labels_M = self.labels_M.cpu().numpy()
+        partners = draw_partners(scans, labels_M, self.config.mixup_bandwidth, self.streams.mixing)
         weights = draw_mixing(len(scans), self.config.mixup_alpha, self.streams.mixing)
         transforms = self._draw_transforms(len(scans))
         labels_SN = mix(self.labels_M[scans], self.labels_M[partners], weights).unsqueeze(1)

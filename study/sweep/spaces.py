@@ -23,7 +23,9 @@ HEADINGS = ("scientific", "nuisance", "fixed")
 CORNERS = 4096
 """Most combinations of extreme values that are resolved to see whether the fields fit together."""
 
-ASKED = frozenset({"objective", "n", "p", "replacement", "dropout", "mixup_alpha", "bias_weight"})
+ASKED = frozenset(
+    {"objective", "n", "p", "replacement", "dropout", "mixup_alpha", "mixup_bandwidth", "bias_weight"}
+)
 """Fields that tell arms apart; blanks do so only where an arm says so."""
 
 Entry = Searched | Scalar

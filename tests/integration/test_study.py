@@ -69,7 +69,15 @@ def study(cohort, tmp_path_factory):
 
 def test_the_table_at_the_end_has_a_row_an_arm_and_the_references(study):
     _, done = study
-    for word in ("base", "set_sum", "mean predictor", "threshold rule", "report.html", "export"):
+    for word in (
+        "base",
+        "set_sum",
+        "mean predictor",
+        "threshold rule",
+        "histogram ridge",
+        "report.html",
+        "export",
+    ):
         assert word in done.stdout
 
 

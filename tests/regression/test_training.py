@@ -36,6 +36,7 @@ ARMS = [
     {"n": 8, "replacement": True},
     {"n": 4, "dropout": 0.3, "p": 0.1},
     {"objective": "mixup"},
+    {"objective": "mixup", "mixup_bandwidth": 0.5},
     {"objective": "bias_penalty", "bias_weight": 2.0},
     {"loss": "mae", "optimiser": "adamw", "weight_decay": 0.01, "schedule": "cosine"},
     {"optimiser": "adadelta", "learning_rate": 1.0, "averaging": 0.0},

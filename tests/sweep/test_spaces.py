@@ -15,11 +15,13 @@ ARMS = [
     "base",
     "bias_penalty",
     "blank_only",
+    "c_mixup",
     "dropout",
     "mixup",
     "set_sum",
     "set_sum_dropout",
     "set_sum_large",
+    "weight_decay",
 ]
 
 
