@@ -18,6 +18,9 @@ from study.regression.config import TrialConfig
 from study.sweep.spaces import Space
 from study.sweep.stored import distributions, interrupted
 
+LOST = "the search's storage no longer holds the trials that were written to it"
+"""Somebody has removed or replaced it while the search was running."""
+
 
 class StudySearch(OptunaSearch):
     """Suggests an arm's trials, those that were interrupted first.
@@ -47,16 +50,24 @@ class StudySearch(OptunaSearch):
         self.left_behind = interrupted(study)
         self.started: dict[str, optuna.Trial] = {}
         self.told: dict[str, set[int]] = {}
+        self.numbers: set[int] = set()
         super().__init__(space=self.domains, metric="final_score", mode="min", sampler=study.sampler)
 
     def _setup_study(self, mode: str | list[str]) -> None:
         """The study is there already."""
 
     def suggest(self, trial_id: str) -> dict[str, object] | None:
-        """The next trial's Ray configuration; none while the sweep is ending."""
+        """The next trial's Ray configuration; none while the sweep is ending.
+
+        Raises:
+            OSError: The storage has lost what was written to it: it gives a number out again.
+        """
         if self.ending():
             return None
         trial, told = self._next()
+        if trial.number in self.numbers:
+            raise OSError(LOST)
+        self.numbers.add(trial.number)
         self.started[trial_id], self.told[trial_id] = trial, told
         # What a trial has drawn already, or was enqueued with, is kept; the rest is drawn now.
         sample = {field: trial._suggest(field, domain) for field, domain in self.domains.items()}

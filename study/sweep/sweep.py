@@ -30,7 +30,7 @@ from study.sweep.rebuilt import recorded_trials
 from study.sweep.recorder import TRACES, Progress, Recorder, trial_folder
 from study.sweep.results import Results, seconds_used
 from study.sweep.schedulers import AshaWithinSetSize, make_scheduler
-from study.sweep.searcher import StudySearch
+from study.sweep.searcher import LOST, StudySearch
 from study.sweep.spaces import Space
 from study.sweep.stopping import Stopping
 from study.sweep.stored import ended, open_storage, open_study
@@ -56,6 +56,7 @@ def run_sweep(task: SweepTask, *, progress: Progress) -> None:
         BadInput: The space, the stored search, the cohort or the resources do not fit, or more trials
             failed than the task bears.
         InterruptedInOrderError: Ctrl-C or SIGTERM; every running trial has been saved.
+        OSError: The search's storage or the disk was lost on the way.
     """
     task.check()
     with _alone(task.directory), ExitStack() as stack:
@@ -68,8 +69,12 @@ def run_sweep(task: SweepTask, *, progress: Progress) -> None:
         asked = stack.enter_context(orderly_end())
         _fit(task, study, progress, asked)
     _check_failures(task, study)
-    if asked.is_set() and not _spent(task, study):
+    if _spent(task, study):
+        return
+    if asked.is_set():
         raise InterruptedInOrderError
+    if not _timed(task):
+        raise OSError(LOST)
 
 
 def is_finished(task: SweepTask) -> bool:

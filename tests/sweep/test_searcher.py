@@ -1,5 +1,6 @@
 """What Optuna is told about every way a trial can end."""
 
+import optuna
 import pytest
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
@@ -102,3 +103,12 @@ def test_a_trial_killed_while_it_drew_its_values_completes_them(storage):
     again = Run(storage).search.suggest("x")
     assert again["trial"] == 0
     assert {field: again["config"][field] for field in SPACE.searched} == SPACE.points["default"]
+
+
+def test_a_storage_that_gives_a_number_out_again_has_lost_what_it_held(storage, monkeypatch):
+    run = Run(storage)
+    run.search.suggest("a")
+    again = optuna.trial.Trial(run.study, run.search.started["a"]._trial_id)
+    monkeypatch.setattr(run.study, "ask", lambda: again)
+    with pytest.raises(OSError, match="no longer holds"):
+        run.search.suggest("b")
