@@ -174,10 +174,17 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row.ours:.4g} {row.unit}",
         row.against,
         "" if nothing else f"{row.other:.4g} {row.unit}",
-        "" if np.isnan(row.ratio) else f"{row.ratio:.3g} [{row.spread[0]:.3g}, {row.spread[1]:.3g}]",
+        _ratio(row),
         row.target,
         {None: "", True: "yes", False: "NO"}[row.reached],
     )
+
+
+def _ratio(row: Row) -> str:
+    if np.isnan(row.ratio):
+        return ""
+    low, high = row.spread
+    return f"{row.ratio:.3g}" if np.isnan(low) else f"{row.ratio:.3g} [{low:.3g}, {high:.3g}]"
 
 
 def _version(package: str) -> str | None:
