@@ -27,13 +27,14 @@ def measure() -> None:
     """Print and store what was found."""
     with tempfile.TemporaryDirectory(prefix="setsum-load-") as folder:
         root = Path(folder)
-        rows = [*_sweep(root / "sweep"), *_studies(root), *_cohorts(root)]
-    notes = [
-        "Driver memory is resident and its own; allowed is a sixth more after five times the trials.",
-        "Studies: 5 arms, 10 reports, 60 development scans, 50 confirmations an arm.",
-        f"Scans of 32^3 voxels, {SCANS[1] * 32**3 * 4 / 1e6:.0f} MB of arrays at {SCANS[1]:,}; 2 processes.",
-    ]
-    publish("load", "What grows with a study", rows, notes)
+        scans = (
+            f"Scans of 32^3 voxels, {SCANS[1] * 32**3 * 4 / 1e6:.0f} MB of arrays at {SCANS[1]:,}; 2 threads."
+        )
+        publish("load-scans", "Preprocessing many scans", list(_cohorts(root)), [scans])
+        studies = "5 arms, 10 reports, 60 development scans, 50 confirmations an arm."
+        publish("load-studies", "Commands on large studies", list(_studies(root)), [studies])
+        driver = "Driver memory is resident and its own; allowed is a sixth more after five times the trials."
+        publish("load-sweep", "A sweep of very short trials", list(_sweep(root / "sweep")), [driver])
 
 
 def _sweep(root: Path) -> Iterator[Row]:
@@ -87,10 +88,8 @@ def _studies(root: Path) -> Iterator[Row]:
 def _cohorts(root: Path) -> Iterator[Row]:
     """Preprocessing of few and of many scans."""
     few, many = (_preprocessed(root / f"cohort-{scans}", scans) for scans in SCANS)
-    for name, what in (("parent_mb", "own memory of the process that writes"), ("children_mb", "a worker's")):
-        yield _against(
-            f"{what}, {SCANS[1]:,} scans", many[name], "MB", f"{SCANS[0]} scans", few[name], target=""
-        )
+    what = f"memory taken by preprocessing {SCANS[1]:,} scans"
+    yield _against(what, many["mb"], "MB", f"{SCANS[0]} scans", few["mb"], target="")
     yield Row(what=f"preprocessing {SCANS[1]:,} scans", ours=many["seconds"], unit="s")
 
 
