@@ -5,7 +5,6 @@ its own below the arm's and asks for the trials that are still missing, interrup
 """
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
@@ -25,9 +24,10 @@ from study.badinput import BadInput
 from study.regression.config import TrialConfig
 from study.sweep.cluster import places, start_ray
 from study.sweep.domains import Searched
+from study.sweep.failures import bearable, check_failures
 from study.sweep.interrupt import InterruptedInOrderError, orderly_end
 from study.sweep.rebuilt import recorded_trials
-from study.sweep.recorder import TRACES, Progress, Recorder, trial_folder
+from study.sweep.recorder import Progress, Recorder, trial_folder
 from study.sweep.results import Results, seconds_used
 from study.sweep.schedulers import AshaWithinSetSize, make_scheduler
 from study.sweep.searcher import LOST, StudySearch
@@ -43,8 +43,6 @@ RETRIES = 3
 """Of a trial whose process died; Ray counts a death twice when it comes between two trials."""
 OS_ERRORS = ("OSError", "FileNotFoundError", "PermissionError", "BlockingIOError", "TimeoutError")
 """How a traceback's last line begins when storage was at fault."""
-LEAST_TIMED = 10
-"""Trials that a search by hours is taken to have at least, when failures are counted."""
 
 
 def run_sweep(task: SweepTask, *, progress: Progress) -> None:
@@ -63,17 +61,17 @@ def run_sweep(task: SweepTask, *, progress: Progress) -> None:
         study = _open(task)
         if _spent(task, study):
             return
-        _check_failures(task, study)
+        check_failures(task, study)
         if not ray.is_initialized():
             stack.enter_context(start_ray())
         asked = stack.enter_context(orderly_end())
         _fit(task, study, progress, asked)
-    _check_failures(task, study)
+    check_failures(task, study)
     if _spent(task, study):
         return
     if asked.is_set():
         raise InterruptedInOrderError
-    if not _timed(task):
+    if not task.timed:
         raise OSError(LOST)
 
 
@@ -110,27 +108,18 @@ def _open(task: SweepTask, opening: Callable[[str | Path], BaseStorage] = open_s
     )
 
 
-def _wanted(task: SweepTask) -> int:
-    # Without anything to search, all trials would be the same one.
-    return task.trials if task.space.searched else 1
-
-
-def _timed(task: SweepTask) -> bool:
-    return task.hours is not None and bool(task.space.searched)
-
-
 def _seconds_left(task: SweepTask) -> float:
     return (task.hours or 0.0) * 3600 - seconds_used(task.directory)
 
 
 def _spent(task: SweepTask, study: optuna.Study) -> bool:
-    if _timed(task):
+    if task.timed:
         return _seconds_left(task) <= 0
-    return len(ended(study)) >= _wanted(task)
+    return len(ended(study)) >= task.wanted
 
 
 def _fit(task: SweepTask, study: optuna.Study, progress: Progress, asked: Event) -> None:
-    stopping = Stopping(asked, _bearable(task, study))
+    stopping = Stopping(asked, bearable(task, study))
     room = places(task.cpus_per_trial, task.gpus_per_trial)
     run = _next_run(task.directory)
     task.assignment().write(run / "assignment.json")
@@ -150,7 +139,7 @@ def _fit(task: SweepTask, study: optuna.Study, progress: Progress, asked: Event)
         progress=progress,
         counts=_counts(study),
         reports=reports,
-        trials=0 if _timed(task) else _wanted(task),
+        trials=0 if task.timed else task.wanted,
         pruned=pruned,
         stopping=stopping,
         patience=task.patience,
@@ -178,11 +167,11 @@ def _tune_config(
     scheduler: FIFOScheduler,
     room: int,
 ) -> tune.TuneConfig:
-    timed = _timed(task)
+    timed = task.timed
     return tune.TuneConfig(
         search_alg=searcher,
         scheduler=scheduler,
-        num_samples=-1 if timed else _wanted(task) - len(ended(study)),
+        num_samples=-1 if timed else task.wanted - len(ended(study)),
         time_budget_s=_seconds_left(task) if timed else None,
         max_concurrent_trials=room,
         reuse_actors=True,
@@ -242,29 +231,6 @@ def _counts(study: optuna.Study) -> dict[str, Any]:
         "pruned": sum(trial.state == TrialState.PRUNED for trial in trials),
         "best": min((value for value in values if value is not None), default=None),
     }
-
-
-def _bearable(task: SweepTask, study: optuna.Study) -> float:
-    """Failed trials that the arm goes on with; never all of them."""
-    trials = max(LEAST_TIMED, len(ended(study))) if _timed(task) else _wanted(task)
-    return min(task.bearable_failures * trials, trials - 1)
-
-
-def _check_failures(task: SweepTask, study: optuna.Study) -> None:
-    """Refuse to go on with an arm in which too much failed."""
-    trials = ended(study)
-    failed = [trial for trial in trials if trial.state == TrialState.FAIL]
-    if len(failed) <= _bearable(task, study):
-        return
-    results = Results(task.directory)
-    reasons = Counter(results.get(trial.number, [{}])[-1].get("reason", "unknown") for trial in failed)
-    summary = "; ".join(f"{count} with: {reason}" for reason, count in reasons.most_common(3))
-    raise BadInput(
-        f"{len(failed)} of {len(trials)} trials failed, {summary}",
-        where=f"arm {task.arm}",
-        fix=f"Errors lie in {task.directory / TRACES}; mend the cause in a new study, or raise "
-        "`search.failures` in study.yaml and resume",
-    )
 
 
 def _next_run(directory: Path) -> Path:

@@ -58,6 +58,16 @@ class SweepTask:
         """Its name."""
         return self.space.arm
 
+    @property
+    def timed(self) -> bool:
+        """Whether hours decide when it ends."""
+        return self.hours is not None and bool(self.space.searched)
+
+    @property
+    def wanted(self) -> int:
+        """Trials to end with; without anything to search, all would be the same one."""
+        return self.trials if self.space.searched else 1
+
     def check(self) -> None:
         """See that space, folds and trials fit together.
 
