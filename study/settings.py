@@ -101,7 +101,7 @@ class ResourceSettings(_Section):
 
     address: str | None = None
     cpus_per_trial: float = Field(default=1, gt=0)
-    gpus_per_trial: Annotated[float, Field(ge=0)] | Literal["auto"] = 0
+    gpus_per_trial: Annotated[float, Field(ge=0)] | Literal["auto"] = 0.0
     """`auto` measures one trial on a GPU, then lets as many share it as pays; 0 where there is none."""
     patience_minutes: float = Field(default=120, gt=0)
     """A trial that reports nothing for so long counts as hung: ended, tried again, then given up."""

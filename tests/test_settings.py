@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from study.badinput import BadInput
-from study.settings import builtin_names, builtin_text, read_settings
+from study.settings import StudySettings, builtin_names, builtin_text, read_settings
 
 
 @pytest.mark.parametrize("name", builtin_names())
@@ -77,3 +77,8 @@ def test_an_unreadable_file_and_an_unknown_name_say_what_to_do(tmp_path):
         read_settings(tmp_path / "missing.yaml")
     with pytest.raises(BadInput, match="quick"):
         builtin_text("nothing")
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_study_of_defaults_can_be_written_down_without_a_warning():
+    assert StudySettings().model_dump(mode="json")["resources"]["gpus_per_trial"] == 0
