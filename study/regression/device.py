@@ -15,7 +15,8 @@ LARGEST_CHUNK = 32
 def suitable_chunk(shape: Sequence[int], device: str) -> int:
     """Scans of a grid (D, H, W) that go through a network at once, whatever n or the number of scans."""
     voxels = PASS_VOXELS[torch.device(device).type]
-    return min(LARGEST_CHUNK, max(1, voxels // prod(shape)))
+    # Rounded up: a single scan of less than a pass would take the slow path of `BaseRegressor`.
+    return min(LARGEST_CHUNK, -(-voxels // prod(shape)))
 
 
 def check_device(name: str) -> None:
