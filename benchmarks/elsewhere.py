@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -49,14 +48,9 @@ class Elsewhere:
         return float(self.pipe.recv())
 
     def peak_mb(self) -> float:
-        """Peak resident memory of the process since `forget_peak` or its start, MB."""
+        """Peak resident memory of the process since its start, MB."""
         self.pipe.send("peak")
         return float(self.pipe.recv())
-
-    def forget_peak(self) -> None:
-        """Measure the peak from here on."""
-        self.pipe.send("forget")
-        self.pipe.recv()
 
 
 def in_turn(candidates: Mapping[str, Elsewhere], rounds: int, warmup: int = 2) -> dict[str, np.ndarray]:
@@ -90,12 +84,7 @@ def _timed(run: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def _forget(run: Callable[[], object]) -> None:
-    Path("/proc/self/clear_refs").write_text("5")
-
-
 _ORDERS: dict[str, Callable[[Callable[[], object]], object]] = {
     "run": _timed,
     "peak": lambda run: peak_mb(),
-    "forget": _forget,
 }
