@@ -1,7 +1,7 @@
 """The search of one arm: started, resumed and extended by the same call.
 
-Optuna's storage knows which trials exist and how they ended. Each call makes a run directory of
-its own below the arm's and asks for the trials that are still missing, interrupted ones first.
+Optuna's storage knows which trials exist and how they ended. Each run of Ray Tune has a directory of
+its own below the arm's and asks for trials that are still missing, interrupted ones first.
 """
 
 import logging
@@ -37,6 +37,8 @@ from study.sweep.stored import ended, open_storage, open_study
 from study.sweep.task import SweepTask
 from study.sweep.trainable import SetSumTrial
 
+LOT = 500
+"""Most trials of one run: Ray's driver holds on to every trial of a run until that is over."""
 CHECKPOINTS = 4
 """A trial is saved about this often in its life."""
 RETRIES = 3
@@ -65,14 +67,14 @@ def run_sweep(task: SweepTask, *, progress: Progress) -> None:
         if not ray.is_initialized():
             stack.enter_context(start_ray())
         asked = stack.enter_context(orderly_end())
-        _fit(task, study, progress, asked)
-    check_failures(task, study)
-    if _spent(task, study):
-        return
-    if asked.is_set():
-        raise InterruptedInOrderError
-    if not task.timed:
-        raise OSError(LOST)
+        while not _spent(task, study):
+            before = len(ended(study))
+            _fit(task, study, progress, asked)
+            check_failures(task, study)
+            if asked.is_set() and not _spent(task, study):
+                raise InterruptedInOrderError
+            if not task.timed and len(ended(study)) <= before:
+                raise OSError(LOST)
 
 
 def is_finished(task: SweepTask) -> bool:
@@ -171,7 +173,7 @@ def _tune_config(
     return tune.TuneConfig(
         search_alg=searcher,
         scheduler=scheduler,
-        num_samples=-1 if timed else task.wanted - len(ended(study)),
+        num_samples=LOT if timed else min(LOT, task.wanted - len(ended(study))),
         time_budget_s=_seconds_left(task) if timed else None,
         max_concurrent_trials=room,
         reuse_actors=True,
