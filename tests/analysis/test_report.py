@@ -67,8 +67,8 @@ def test_the_report_is_one_file_that_loads_nothing_and_runs_nothing(report: Path
     html, page = read(report)
     assert "script" not in page.tags
     assert all(ref.startswith(("data:image/svg+xml;base64,", "#")) for ref in page.references)
-    assert page.tags.count("img") == 5
-    assert len(re.findall(r'<img [^>]*alt="[^"]{20,}"', html)) == 5
+    assert page.tags.count("img") == 7
+    assert len(re.findall(r'<img [^>]*alt="[^"]{20,}"', html)) == 7
 
 
 def test_the_policy_allows_its_own_style_and_inlined_pictures_only(report: Path):
