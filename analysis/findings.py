@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from analysis.bland_altman import difference_against_mean
 from analysis.comparison import comparison_table
 from analysis.curves import validation_curves
+from analysis.detectable import detectable_table
 from analysis.optimism import optimism_figure, optimism_table
 from analysis.per_seed import per_seed_table
 from analysis.records import Records, read_records
@@ -52,9 +53,11 @@ def tables(records: Records) -> dict[str, pd.DataFrame]:
     counts = [opened(records.openings, cohort) for cohort in agreement["cohort"]]
     agreement["openings"] = [count for count, _ in counts]
     agreement["opened_at"] = [times for _, times in counts]
+    comparison = comparison_table(records)
     return {
         "summary": summary,
-        "comparison": comparison_table(records),
+        "comparison": comparison,
+        "detectable": detectable_table(records, comparison),
         "agreement": agreement,
         "per_seed": per_seed_table(agreement),
         "confirmed": optimism_table(records),

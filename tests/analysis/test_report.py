@@ -228,10 +228,17 @@ def test_an_unfinished_study_has_a_report(tmp_path: Path):
 
 
 def compared(difference: float, p: float) -> dict[str, pd.DataFrame]:
-    row = {"first": "set_sum", "second": "base", "scans": 40, "icc_difference": difference, "icc_low": -0.1}
+    row = {
+        "first": "set_sum",
+        "second": "base",
+        "family": "arms",
+        "scans": 40,
+        "icc_difference": difference,
+        "icc_low": -0.1,
+    }
     row |= {"icc_high": 0.2, "swap_p_icc_holm": p}
     summary = pd.DataFrame({"arm": ["base", "set_sum"], "verdict": ["converged", "improving"]})
-    return {"comparison": pd.DataFrame([row]), "summary": summary}
+    return {"comparison": pd.DataFrame([row]), "summary": summary, "detectable": pd.DataFrame()}
 
 
 @pytest.mark.parametrize(
