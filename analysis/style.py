@@ -107,13 +107,13 @@ def verdict_of(value: object) -> str:
 
 
 def panels(
-    count: int, *, width: float = 2.6, height: float = 2.5, most: int = 4
+    count: int, *, width: float = 2.6, height: float = 2.5, most: int = 4, shared: bool = True
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of `count` equal panels in rows of at most `most`, axes shared."""
+    """A figure of `count` equal panels in rows of at most `most`, axes shared or not."""
     rows = math.ceil(max(count, 1) / most)
     columns = math.ceil(max(count, 1) / rows)
     figure = Figure(figsize=(max(4.6, width * columns), height * rows + 0.5), layout="constrained")
-    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    grid = figure.subplots(rows, columns, sharex=shared, sharey=shared, squeeze=False)
     axes = list(grid.flat)
     for spare in axes[count:]:
         spare.set_visible(False)

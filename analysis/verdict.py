@@ -21,8 +21,14 @@ def verdict_sentences(records: Records, found: dict[str, pd.DataFrame]) -> list[
         ("stuck", "never left predicting the mean within its budget: nothing is known about it"),
     ):
         arms = [str(arm) for arm in summary.loc[summary["verdict"] == verdict, "arm"]]
-        sentences += [(f"{arm} {consequence}.", "soft") for arm in arms]
+        sentences += [(f"{arm} {consequence}{_needed(summary, arm)}.", "soft") for arm in arms]
     return sentences
+
+
+def _needed(summary: pd.DataFrame, arm: str) -> str:
+    """What an arm that was still improving needs, by extrapolation; empty where nothing is known of it."""
+    known = summary.reindex(columns=["arm", "needed"]).dropna().set_index("arm")["needed"]
+    return f" ({known[arm]}, extrapolated)" if arm in known.index else ""
 
 
 def _tested(comparison: pd.DataFrame) -> str:

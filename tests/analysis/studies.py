@@ -67,6 +67,8 @@ def trial_rows(rng: np.random.Generator) -> pd.DataFrame:
                     if status == "completed"
                     else None,
                     "shift": 0.1,
+                    "train_mse": 0.6 * score if status == "completed" else np.nan,
+                    "train_mae": 0.6 * score**0.5 if status == "completed" else np.nan,
                     "reason": "<b>loss is nan</b> after 12 steps"
                     if status in ("failed", "diverged")
                     else None,
@@ -93,6 +95,21 @@ def curve_rows(trials: pd.DataFrame) -> pd.DataFrame:
             row |= {"presentations": 400 * (report + 1), "steps": 100 * (report + 1), "mae": mse**0.5}
             rows.append(row | {"icc": 0.5, "train_loss": 0.1, "seconds": 1.0})
     return pd.DataFrame(rows)
+
+
+def searched_rows(rng: np.random.Generator, curves: pd.DataFrame, scans: pd.DataFrame) -> pd.DataFrame:
+    """Out-of-fold predictions of every report, their squared errors as large as the curve says."""
+    frames = []
+    for _, row in curves.iterrows():
+        gap = rng.normal(0, 1, len(scans))
+        gap *= np.sqrt(row["mse"] / np.mean(gap**2))
+        key = {"stage": "search", "arm": row["arm"], "trial": row["trial"], "seed": 0, "repeat": 0}
+        frames.append(
+            scans[["scan", "label"]].assign(
+                **key, presentations=row["presentations"], prediction=scans["label"] + gap
+            )
+        )
+    return pd.concat(frames)
 
 
 def labelled(rng: np.random.Generator, scans: int, prefix: str) -> pd.DataFrame:
@@ -129,7 +146,8 @@ def test_rows(rng: np.random.Generator, winners: dict[str, int], cohort: str, sc
         shared = rng.normal(0, 5, scans)
         for seed in range(SEEDS):
             prediction = cases["label"] + shared + rng.normal(0, 4, scans)
-            rows.append(cases.assign(arm=arm, trial=trial, seed=seed, prediction=prediction))
+            seen = {"prediction": prediction, "as_is": prediction + 2}
+            rows.append(cases.assign(arm=arm, trial=trial, seed=seed, **seen))
     rows.append(cases.assign(arm="mean predictor", trial=-1, seed=0, prediction=24.3))
     rule = 0.5 * cases["label"] + 12 + rng.normal(0, 8, scans)
     rows.append(cases.assign(arm="threshold rule", trial=-1, seed=0, prediction=rule))
@@ -141,14 +159,13 @@ def write_study(root: Path, upto: str = "test", seed: int = 0) -> Path:
     rng = np.random.default_rng(seed)
     place = StudyDirectory(root)
     trials, scans = trial_rows(rng), labelled(rng, SCANS, "dev")
-    searched = scans[["scan", "label"]].assign(
-        stage="search", arm="base", trial=0, seed=0, repeat=0, presentations=400, prediction=20.0
-    )
+    curves = curve_rows(trials)
+    searched = searched_rows(np.random.default_rng(seed + 1), curves, scans)
     confirmed, oof = confirm_rows(rng, trials, scans)
     write_yaml(place.settings, {"format": 1, "seed": 7, "arms": list(SPACES), "budget": {"trials": 6}})
     write_json(place.provenance, {"revision": "abc1234", "unit": "voxels", "versions": {"numpy": "2"}})
     write_frame(place.trials, trials)
-    write_frame(place.curves, curve_rows(trials))
+    write_frame(place.curves, curves)
     write_frame(place.oof, searched if upto == "search" else pd.concat([searched, oof]))
     if upto != "search":
         write_frame(place.confirmed, confirmed)
