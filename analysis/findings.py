@@ -9,19 +9,22 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.bland_altman import difference_against_mean
 from analysis.comparison import comparison_table
 from analysis.curves import validation_curves
+from analysis.detectable import detectable_table
 from analysis.drawing import Drawing, label_spread
 from analysis.exploration import exploration_drawings, exploration_tables
 from analysis.extrapolation import improving_note
 from analysis.optimism import optimism_figure, optimism_table
+from analysis.per_seed import per_seed_table
 from analysis.records import Records, read_records
 from analysis.scatter import predicted_against_true
 from analysis.script import run_script
 from analysis.selection import best_trial
 from analysis.style import MANY, PIXELS
 from analysis.summary import summarise, verdict_text
-from analysis.tested import agreement_table, external_cohorts, standing_predictions
+from analysis.tested import agreement_table, averaged, external_cohorts, standing_predictions
 from analysis.words import in_order, opened, opening_note
 from study.record import StudyDirectory, atomic, write_text
 
@@ -34,10 +37,13 @@ def tables(records: Records) -> dict[str, pd.DataFrame]:
     counts = [opened(records.openings, cohort) for cohort in agreement["cohort"]]
     agreement["openings"] = [count for count, _ in counts]
     agreement["opened_at"] = [times for _, times in counts]
+    comparison = comparison_table(records)
     return {
         "summary": summary,
-        "comparison": comparison_table(records),
+        "comparison": comparison,
+        "detectable": detectable_table(records, comparison),
         "agreement": agreement,
+        "per_seed": per_seed_table(agreement),
         "confirmed": optimism_table(records),
         **explored,
     }
@@ -49,6 +55,7 @@ def drawings(records: Records, found: dict[str, pd.DataFrame]) -> Iterator[Drawi
         standing = standing_predictions(records, cohort)
         if not standing.empty:
             yield _scatter(records, found, cohort, standing)
+            yield _bland_altman(records, found, cohort, standing)
     note = improving_note(found["improving"])
     yield _curves(records, note)
     yield from exploration_drawings(records, found)
@@ -84,19 +91,48 @@ def _scatter(
 ) -> Drawing:
     arms = found["summary"].dropna(subset=["trial"])
     verdicts = {row["arm"]: verdict_text(row) for _, row in arms.iterrows()}
-    agreement = found["agreement"]
-    scores = agreement[(agreement["cohort"] == cohort) & (agreement["seed"] == "mean")]
-    scans, seeds = standing["scan"].nunique(), int(scores["seeds"].max())
-    own = cohort == "test"
-    where = "test scans" if own else f"scans of the external cohort {cohort}"
+    scores, where, seeds = _of_cohort(found, cohort, standing)
     return Drawing(
-        name="predictions" if own else f"predictions_{_slug(cohort)}",
-        title="Predicted and true" if own else f"Predicted and true: {cohort}",
-        caption=f"{scans} {where}. Points are predictions averaged over up to {seeds} seeds, grey lines "
+        name=_stem("predictions", cohort),
+        title=_title("Predicted and true", cohort),
+        caption=f"{where}. Points are predictions averaged over up to {seeds} seeds, grey lines "
         "their range over seeds; on the dashed line prediction equals label. Brackets: 95% bootstrap "
         f"interval (BCa). {opening_note(records.openings, cohort)}",
         figure=predicted_against_true(standing, scores, verdicts, records.unit),
     )
+
+
+def _bland_altman(
+    records: Records, found: dict[str, pd.DataFrame], cohort: str, standing: pd.DataFrame
+) -> Drawing:
+    scores, where, seeds = _of_cohort(found, cohort, standing)
+    return Drawing(
+        name=_stem("bland_altman", cohort),
+        title=_title("Errors and limits of agreement", cohort),
+        caption=f"{where}. Points are predictions averaged over up to {seeds} seeds, as prediction minus "
+        "label against the mean of both. Red: the mean difference (bias) and, dashed, the limits that 95% "
+        "of the differences keep to if they are normal and no larger for larger labels (Bland and Altman "
+        f"1999); shaded: 95% intervals of each. {opening_note(records.openings, cohort)}",
+        figure=difference_against_mean(averaged(standing), scores, records.unit),
+    )
+
+
+def _of_cohort(
+    found: dict[str, pd.DataFrame], cohort: str, standing: pd.DataFrame
+) -> tuple[pd.DataFrame, str, int]:
+    """The scores of a cohort's averaged predictions, which scans they are of, and most seeds of an arm."""
+    agreement = found["agreement"]
+    scores = agreement[(agreement["cohort"] == cohort) & (agreement["seed"] == "mean")]
+    where = "test scans" if cohort == "test" else f"scans of the external cohort {cohort}"
+    return scores, f"{standing['scan'].nunique()} {where}", int(scores["seeds"].max())
+
+
+def _stem(name: str, cohort: str) -> str:
+    return name if cohort == "test" else f"{name}_{_slug(cohort)}"
+
+
+def _title(title: str, cohort: str) -> str:
+    return title if cohort == "test" else f"{title}: {cohort}"
 
 
 def _curves(records: Records, improving: str) -> Drawing:

@@ -18,6 +18,7 @@ INK, FAINT, RULE = "#22262b", "#8a919a", "#b3261e"
 
 COLOURS = {
     "base": "#4d4d4d",
+    "no_augmentation": "#aa4499",
     "dropout": "#e69f00",
     "weight_decay": "#999933",
     "mixup": "#56b4e9",
@@ -30,7 +31,7 @@ COLOURS = {
 }
 """Okabe and Ito's palette, distinguishable by colour-blind readers (yellow replaced: too pale on white)."""
 REFERENCES = ("mean predictor", "threshold rule", "histogram ridge")
-OTHERS = ("#aa4499", "#117733", "#6699cc", "#661100")
+OTHERS = ("#661100", "#117733", "#6699cc")
 
 MANY = 1000
 """Trials in a figure from which it draws them as pixels: as vectors, thousands choke a browser."""

@@ -4,6 +4,7 @@ Optuna's storage knows which trials exist and how they ended. Each run of Ray Tu
 its own below the arm's and asks for trials that are still missing, interrupted ones first.
 """
 
+import gc
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -37,8 +38,11 @@ from study.sweep.stored import ended, open_storage, open_study
 from study.sweep.task import SweepTask
 from study.sweep.trainable import SetSumTrial
 
-LOT = 500
-"""Most trials of one run: Ray's driver holds on to every trial of a run until that is over."""
+LOT, LOT_EACH = 200, 20
+"""Most trials of one run, in all or for each that runs at a time, whichever is more.
+
+Ray's driver holds on to every trial of a run until that is over; but the last of a run are waited for.
+"""
 CHECKPOINTS = 4
 """A trial is saved about this often in its life."""
 RETRIES = 3
@@ -70,6 +74,8 @@ def run_sweep(task: SweepTask, *, progress: Progress) -> None:
         while not _spent(task, study):
             before = len(ended(study))
             _fit(task, study, progress, asked)
+            # Ray's trials hold each other: they would stay until Python happens to look for cycles.
+            gc.collect()
             check_failures(task, study)
             if asked.is_set() and not _spent(task, study):
                 raise InterruptedInOrderError
@@ -169,11 +175,11 @@ def _tune_config(
     scheduler: FIFOScheduler,
     room: int,
 ) -> tune.TuneConfig:
-    timed = task.timed
+    timed, lot = task.timed, max(LOT, LOT_EACH * room)
     return tune.TuneConfig(
         search_alg=searcher,
         scheduler=scheduler,
-        num_samples=LOT if timed else min(LOT, task.wanted - len(ended(study))),
+        num_samples=lot if timed else min(lot, task.wanted - len(ended(study))),
         time_budget_s=_seconds_left(task) if timed else None,
         max_concurrent_trials=room,
         reuse_actors=True,

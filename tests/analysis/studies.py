@@ -177,3 +177,32 @@ def write_study(root: Path, upto: str = "test", seed: int = 0) -> Path:
         for time, cohort in [("05", "test"), ("06", "VALDO 2021"), ("07", "test")]:
             append_line(place.test_log, {"time": f"2026-01-{time}T10:30:00+00:00", "cohort": cohort})
     return root
+
+
+def compared_study(root: Path, noise: dict[str, float], scans: int = 60, seed: int = 0) -> Path:
+    """A tested study of arms whose test errors have these SDs (label units) beside one they share.
+
+    A negative SD makes an arm with the errors of the arm before it, but for a hundredth of that SD.
+    """
+    write_study(root, seed=seed)
+    place, rng = StudyDirectory(root), np.random.default_rng(seed)
+    cases = labelled(rng, scans, "test").assign(cohort="test", truth=np.nan, site="one")
+    shared = rng.normal(0, 2, scans)
+    rows, trials, copied = [], [], None
+    for arm, spread in noise.items():
+        error = rng.normal(0, abs(spread), scans)
+        if spread < 0 and copied is not None:
+            error = copied + 0.01 * error
+        copied = error if copied is None or spread > 0 else copied
+        mine = cases.assign(arm=arm, trial=0, seed=0, prediction=cases["label"] + shared + error)
+        rows += [mine, mine.assign(seed=1)]
+        trials.append(described("base", 0) | {"arm": arm, "status": "completed", "score": spread**2})
+    rows.append(cases.assign(arm="mean predictor", trial=-1, seed=0, prediction=24.3))
+    rule = 0.5 * cases["label"] + 12 + rng.normal(0, 8, scans)
+    rows.append(cases.assign(arm="threshold rule", trial=-1, seed=0, prediction=rule))
+    write_frame(place.predictions, pd.concat(rows, ignore_index=True))
+    template = pd.read_parquet(place.trials).iloc[[0]]
+    made = pd.concat([template.assign(**{k: v for k, v in row.items() if k in template}) for row in trials])
+    write_frame(place.trials, made.reset_index(drop=True))
+    place.confirmed.unlink()
+    return root

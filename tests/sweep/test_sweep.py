@@ -217,6 +217,7 @@ def test_a_sweep_cut_into_several_runs_is_the_same_sweep(tmp_path, monkeypatch):
     found = []
     for name, lot in (("whole", 500), ("cut", 2)):
         monkeypatch.setattr(sweep_module, "LOT", lot)
+        monkeypatch.setattr(sweep_module, "LOT_EACH", 1)
         task = tiny.make_task(tmp_path / name, "set_sum", trials=5, cpus_per_trial=2, sampler="tpe")
         told = sweep(task)
         assert told[-1]["done"] == 5
