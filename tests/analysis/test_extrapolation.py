@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.comparison import COLUMNS
 from analysis.extrapolation import (
     FARTHEST,
     improving_note,
@@ -82,6 +83,8 @@ def test_what_an_improving_arm_needs_stands_in_the_end_table_and_the_verdict(fin
     assert len(improving)
     assert improving["needed"].str.contains("presentations").all()
     assert summary.loc[summary["verdict"] != "improving", "needed"].isna().all()
-    found = {"summary": summary, "comparison": pd.DataFrame()}
-    said = " ".join(text for text, _ in verdict_sentences(read_records(finished), found))
+    untested = {"comparison": pd.DataFrame(columns=COLUMNS), "detectable": pd.DataFrame()}
+    said = " ".join(
+        text for text, _ in verdict_sentences(read_records(finished), {"summary": summary} | untested)
+    )
     assert all(needed in said for needed in improving["needed"])
