@@ -19,6 +19,7 @@ from analysis.script import run_script
 from analysis.selection import is_mae
 from analysis.summary import readable
 from analysis.tested import external_cohorts, stale_arms
+from analysis.trade_offs_page import trade_offs
 from analysis.tradeoff import unranked
 from analysis.verdict import verdict_sentences
 from analysis.words import NOTHING, fixed, interval, number, opening_note, signed
@@ -46,6 +47,7 @@ def write_report(root: Path) -> Path:
         *_figures(records, found),
         ("Agreement by seed", _per_seed(found["per_seed"]) + _agreement(records, found["agreement"])),
         ("Confirmed configurations", _confirmed(found["confirmed"])),
+        ("Trade-offs in numbers", trade_offs(found)),
         ("All trials", _trials(found["trials"])),
         ("Where this comes from", _provenance(records)),
     ]

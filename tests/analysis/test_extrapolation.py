@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.comparison import COLUMNS
 from analysis.extrapolation import (
     FARTHEST,
     improving_note,
@@ -12,6 +11,7 @@ from analysis.extrapolation import (
     in_words,
     needed_presentations,
 )
+from analysis.findings import tables
 from analysis.records import read_records
 from analysis.summary import summary_table
 from analysis.verdict import verdict_sentences
@@ -83,8 +83,6 @@ def test_what_an_improving_arm_needs_stands_in_the_end_table_and_the_verdict(fin
     assert len(improving)
     assert improving["needed"].str.contains("presentations").all()
     assert summary.loc[summary["verdict"] != "improving", "needed"].isna().all()
-    untested = {"comparison": pd.DataFrame(columns=COLUMNS), "detectable": pd.DataFrame()}
-    said = " ".join(
-        text for text, _ in verdict_sentences(read_records(finished), {"summary": summary} | untested)
-    )
+    records = read_records(finished)
+    said = " ".join(text for text, _ in verdict_sentences(records, tables(records)))
     assert all(needed in said for needed in improving["needed"])
