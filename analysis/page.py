@@ -14,8 +14,6 @@ from plotly.offline import get_plotlyjs
 
 from analysis.policy import data, policy, script
 
-STATIC = Path(__file__).parent / "static"
-
 SHORTEST_LONG = 25
 """Characters from which a column's text may wrap."""
 
@@ -23,19 +21,31 @@ Section = tuple[str, str]
 """A heading as text and a body as HTML."""
 
 
-def page(
+def page(title: str, lead: str, sections: Iterable[Section]) -> str:
+    """A page without scripts; `lead` and the bodies of sections are HTML, everything else is text."""
+    filled = [part for part in sections if part[1]]
+    links = "".join(f'<a href="#s{i}">{escape(heading)}</a>\n' for i, (heading, _) in enumerate(filled))
+    bodies = "".join(
+        f'<section id="s{i}"><h2>{escape(heading)}</h2>\n{body}</section>\n'
+        for i, (heading, body) in enumerate(filled)
+    )
+    nav = f'<nav aria-label="Sections">{links}</nav>\n'
+    return _document(title, lead, nav + bodies, [], "")
+
+
+def tabbed(
     title: str,
     lead: str,
     tabs: Iterable[tuple[str, Sequence[Section]]],
     figures: Mapping[str, object],
     hues: Mapping[str, str],
 ) -> str:
-    """The whole page; `lead` and the bodies of sections are HTML, everything else is text.
+    """A page of tabs with live figures; sections without a body and tabs without sections are left out.
 
     Args:
-        title: Of the page.
-        lead: What stands before the tabs.
-        tabs: Titles and sections; sections without a body and tabs without sections are left out.
+        title: Of the page, text.
+        lead: HTML that stands before the tabs.
+        tabs: Titles and sections.
         figures: The plotly figures that bodies refer to by `live`, by name.
         hues: Colours of figures that are others in the dark.
     """
@@ -45,18 +55,26 @@ def page(
         f'<a id="tab-{i}" href="#part-{i}">{escape(name)}</a>\n' for i, (name, _) in enumerate(filled)
     )
     panels = "".join(_panel(i, name, parts) for i, (name, parts) in enumerate(filled))
-    style, before, after = ((STATIC / name).read_text() for name in ("page.css", "before.js", "page.js"))
-    scripts = [before, get_plotlyjs(), after]
     blocks = "".join(data(name, figure) for name, figure in figures.items()) + data("hues", hues)
+    scripts = [_static("before.js"), get_plotlyjs(), _static("page.js")]
+    nav = f'<nav aria-label="Parts of the report">{links}</nav>\n'
+    return _document(title, lead, nav + panels, scripts, blocks)
+
+
+def _document(title: str, lead: str, body: str, scripts: Sequence[str], blocks: str) -> str:
+    style = _static("page.css")
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy([style], scripts)}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{style}</style>\n</head>\n"
-        f"<body><main>\n<header><h1>{escape(title)}</h1>\n{lead}</header>\n"
-        f'<nav aria-label="Parts of the report">{links}</nav>\n{panels}</main>\n'
+        f"<body><main>\n<header><h1>{escape(title)}</h1>\n{lead}</header>\n{body}</main>\n"
         f"{blocks}{''.join(map(script, scripts))}</body>\n</html>\n"
     )
+
+
+def _static(name: str) -> str:
+    return (Path(__file__).parent / "static" / name).read_text()
 
 
 def _panel(number: int, name: str, sections: Sequence[Section]) -> str:
@@ -84,23 +102,24 @@ def table(rows: pd.DataFrame, label: str) -> str:
     )
 
 
-def picture(svg: bytes, alternative: str) -> str:
-    """A drawing on paper (its background stays white in the dark), inlined as data."""
-    inlined = b64encode(svg).decode()
-    source = f"data:image/svg+xml;base64,{inlined}"
-    return f'<div class="paper"><img src="{source}" alt="{escape(alternative)}"></div>\n'
+def picture(svg: bytes, alternative: str, caption: str, live: str = "", command: str = "") -> str:
+    """A figure on paper (its background stays white in the dark), inlined as data.
 
-
-def live(name: str, alternative: str) -> str:
-    """Where a script draws the plotly figure `name`; followed by its `picture`, shown without scripts."""
-    label = escape(alternative)
-    return f'<div class="live" data-figure="{name}" role="img" aria-label="{label}"><div></div></div>\n'
-
-
-def figure(drawn: str, caption: str, command: str) -> str:
-    """A figure of `live` and `picture`, its caption, and the command that makes it again."""
-    again = f"Again: <code>{escape(command)}</code>"
-    return f"<figure>{drawn}<figcaption>{escape(caption)} {again}</figcaption></figure>\n"
+    Args:
+        svg: The drawing.
+        alternative: What a reader hears who does not see it.
+        caption: Beneath it.
+        live: Name of the plotly figure that is shown instead where scripts run; empty for none.
+        command: What makes its file again; empty for none.
+    """
+    source, label = f"data:image/svg+xml;base64,{b64encode(svg).decode()}", escape(alternative)
+    place = f'class="live" data-figure="{live}" role="img" tabindex="0" aria-label="{label}"'
+    moving = f"<div {place}><div></div></div>\n"
+    again = f" Again: <code>{escape(command)}</code>" if command else ""
+    return (
+        f'<figure>{moving if live else ""}<div class="paper"><img src="{source}" alt="{label}"></div>\n'
+        f"<figcaption>{escape(caption)}{again}</figcaption></figure>\n"
+    )
 
 
 def folded(title: str, body: str) -> str:

@@ -41,6 +41,16 @@ def in_order(arms: Iterable[str]) -> list[str]:
     return sorted(set(arms), key=lambda arm: (ARMS.index(arm) if arm in ARMS else len(ARMS), arm))
 
 
+def clipped(text: str, most: int) -> str:
+    """Text of at most so many characters, the rest an ellipsis."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def slug(name: str) -> str:
+    """A name as part of a file's name."""
+    return "".join(letter if letter.isalnum() else "-" for letter in name.lower())
+
+
 def number(value: float | None, digits: int = 3) -> str:
     """A number with `digits` significant digits, a dash for a missing one."""
     if value is None or math.isnan(value):

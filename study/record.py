@@ -95,6 +95,10 @@ class StudyDirectory:
         return self.root / "test_log.jsonl"
 
     @property
+    def pseudonyms(self) -> Path:
+        return self.root / "pseudonyms.csv"
+
+    @property
     def findings(self) -> Path:
         return self.root / "findings"
 

@@ -3,7 +3,7 @@
   const root = document.documentElement;
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const hues = JSON.parse(document.getElementById("hues").textContent);
-  const drawn = new Map();
+  const drawn = new Set();
 
   // Colours of figures: names of the page's own colours, and hues that differ in the dark.
   const tone = (value) => {
@@ -28,13 +28,13 @@
     const figure = JSON.parse(document.getElementById(place.dataset.figure).textContent);
     const inner = place.firstElementChild;
     inner.style.minWidth = `${figure.width}px`;
-    const layout = toned(figure.layout);
-    const done = Plotly.react(inner, toned(figure.data), layout, settings);
-    drawn.set(place, done);
-    return done;
+    drawn.add(place);
+    Plotly.react(inner, toned(figure.data), toned(figure.layout), settings).then(() => {
+      place.dataset.drawn = "";
+    });
   };
   const show = (panel) => panel.querySelectorAll(".live").forEach((place) => drawn.has(place) || draw(place));
-  dark.addEventListener("change", () => [...drawn.keys()].forEach(draw));
+  dark.addEventListener("change", () => drawn.forEach(draw));
 
   const bar = document.querySelector("nav");
   const tabs = [...bar.querySelectorAll("a")];
