@@ -43,7 +43,8 @@ def coordinates(ranked: pd.DataFrame) -> list[Coordinate]:
     Args:
         ranked: From `ranked_trials`; trials of arms that hold a field fixed have its fixed value.
     """
-    varied = {field: None for text in ranked["varied"].unique() for field in json.loads(text)}
+    by_arm = ranked.drop_duplicates("arm").set_index("arm")["varied"]
+    varied = {field: None for arm in in_order(by_arm.index) for field in json.loads(str(by_arm[arm]))}
     columns = {field: ranked[f"config.{field}"] for field in varied if f"config.{field}" in ranked}
     found = [
         _coordinate(SHORT.get(field) or field, values)

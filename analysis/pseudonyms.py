@@ -114,7 +114,8 @@ def _renamer(numbers: Mapping[str, str]) -> Callable[[str], str]:
     found = {scan.casefold(): number for scan, number in numbers.items() if len(scan) >= SHORTEST}
     if not found:
         return lambda text: text
-    pattern = re.compile("|".join(map(_bounded, sorted(found, key=len, reverse=True))), re.IGNORECASE)
+    longest_first = sorted((scan for scan in numbers if len(scan) >= SHORTEST), key=len, reverse=True)
+    pattern = re.compile("|".join(map(_bounded, longest_first)), re.IGNORECASE)
     return lambda text: pattern.sub(lambda match: found.get(match[0].casefold(), "scan"), text)
 
 
