@@ -1,5 +1,8 @@
 """The long tables of a report: trials, those that failed with reasons, and test predictions by scan."""
 
+from collections.abc import Collection
+
+import numpy as np
 import pandas as pd
 
 from analysis import page
@@ -58,6 +61,47 @@ def predictions_by_scan(standing: pd.DataFrame) -> str:
     shown = wide.sort_values("label", kind="stable").map(number).reset_index()
     body = page.table(shown.head(SHOWN), "Label and predictions by scan")
     return page.folded("The predictions as a table", body + _rest(shown, "scans by label", ""))
+
+
+TITLES = {
+    "improving": "Arms still improving",
+    "strength": "Smoothed error along each face of strength",
+    "cost": "Trials by cost",
+    "importances": "Which parameters matter",
+    "slices": "Smoothed error over set size and blanks",
+    "price": "The price of searching",
+    "shift": "The resampling shift",
+    "detectable": "What this study could have found",
+}
+"""Of tables that have no shape of their own in the report, by the stem of their files; others go by it."""
+
+
+def plain_tables(found: dict[str, pd.DataFrame], shaped: Collection[str]) -> str:
+    """The tables that stand nowhere else, each opening on a click, as HTML.
+
+    Args:
+        found: All tables of a study.
+        shaped: Names of those that the report shows in a shape of their own.
+    """
+    return "".join(_plain(table, name) for name, table in found.items() if name not in shaped and len(table))
+
+
+def _plain(table: pd.DataFrame, name: str) -> str:
+    title = TITLES.get(name, name.replace("_", " ").capitalize())
+    shown = table.head(SHOWN).rename(columns=lambda column: str(column).replace("_", " "))
+    body = page.table(shown.map(_cell), title) + _rest(table, "rows", name)
+    return page.folded(title, body)
+
+
+def _cell(value: object) -> str:
+    """A value of any table in words; a dash for what is missing."""
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, int | np.integer):
+        return str(value)
+    if isinstance(value, float | np.floating):
+        return number(float(value))
+    return NOTHING if value is None or value is pd.NA else str(value)
 
 
 def _rest(table: pd.DataFrame, which: str, name: str) -> str:

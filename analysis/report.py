@@ -10,13 +10,15 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import page
+from analysis.baselines import readable_comparison
 from analysis.findings import drawings, tables
 from analysis.inference import UNDERCOVERAGE
-from analysis.listing import not_completed, predictions_by_scan, trials_by_score
+from analysis.listing import not_completed, plain_tables, predictions_by_scan, trials_by_score
 from analysis.live.figures import figure_json, live_figure
 from analysis.live.frame import Live
 from analysis.origin import again, origin
 from analysis.page import Section
+from analysis.per_seed import readable_per_seed
 from analysis.pseudonyms import pseudonyms
 from analysis.records import Records, read_records
 from analysis.script import run_script
@@ -25,9 +27,11 @@ from analysis.style import IN_THE_DARK
 from analysis.summary import readable
 from analysis.tested import external_cohorts, stale_arms, standing_predictions
 from analysis.verdict import verdict_sentences
-from analysis.words import NOTHING, fixed, interval, number, opening_note, p_value, signed
+from analysis.words import NOTHING, fixed, interval, number, opening_note, signed
 from study.record import StudyDirectory, write_text
 
+SHAPED = ("summary", "comparison", "agreement", "per_seed", "confirmed", "trials")
+"""Tables that are shown in a shape of their own."""
 RESULT, AGREEMENT, MISSED = "Result", "Agreement", "Largest errors"
 TRADE_OFFS, SEARCH, ORIGIN = "Trade-offs", "Search", "Provenance"
 PLACES = {
@@ -91,8 +95,9 @@ def _tabs(
     by_scan = predictions_by_scan(standing_predictions(records))
     tabs[AGREEMENT] += [
         ("Predictions by scan", by_scan),
-        ("Agreement by seed", _agreement(records, found["agreement"])),
+        ("Agreement by seed", _per_seed(found["per_seed"]) + _agreement(records, found["agreement"])),
     ]
+    tabs[TRADE_OFFS].append(("As tables", plain_tables(found, SHAPED)))
     tabs[SEARCH] += [
         ("Confirmed configurations", _confirmed(found["confirmed"])),
         ("All trials", trials_by_score(found["trials"])),
@@ -124,39 +129,22 @@ def _result(records: Records, found: dict[str, pd.DataFrame]) -> str:
 def _comparison(records: Records, table: pd.DataFrame) -> str:
     if table.empty:
         return ""
-    rows = [
-        {
-            "arms": f"{row['first']} − {row['second']}",
-            "scans": str(row["scans"]),
-            "ICC difference [95%]": _difference(row, "icc", 3),
-            "swap test p": p_value(row["swap_p_icc"]),
-            "Holm": p_value(row["swap_p_icc_holm"]),
-            "MSE difference [95%]": _difference(row, "mse", 1),
-            "MSE swap p": p_value(row["swap_p_mse"]),
-            "Williams t (p)": f"{fixed(row['williams_t'])} ({p_value(row['williams_p'])})",
-        }
-        for _, row in table.iterrows()
-    ]
     within = "within sites" if table["stratified"].any() else "over all scans"
     note = (
-        "Predictions are averaged over seeds first; seeds never count as scans. Intervals: paired "
-        f"percentile bootstrap over scans, resampled {within}. Swap test: paired permutation, 9,999 swaps, "
-        "Holm over the rows. Williams' test on the ICCs is as in the paper, approximate: it was made for "
-        "Pearson correlations."
+        "Predictions are averaged over seeds first; seeds never count as scans. Intervals: paired percentile "
+        f"bootstrap over scans, resampled {within}. Swap test: paired permutation, 9,999 swaps, the primary "
+        "result; Holm over the rows that claim an arm is better (against base, set_sum_dropout against "
+        "dropout), and apart from them over the ablations against set_sum. Williams' test on the ICCs is as "
+        "in the paper, approximate: it was made for Pearson correlations, where it stands last."
     )
-    body = page.table(pd.DataFrame(rows), "Differences between arms on the same test scans")
+    body = page.table(readable_comparison(table), "Differences between arms on the same test scans")
     return body + page.paragraph(note, "soft") + page.paragraph(opening_note(records.openings), "soft")
-
-
-def _difference(row: "pd.Series[float]", which: str, decimals: int) -> str:
-    limits = interval(row[f"{which}_low"], row[f"{which}_high"], decimals)
-    return f"{signed(row[f'{which}_difference'], decimals)} {limits}".strip()
 
 
 def _figures(
     records: Records, found: dict[str, pd.DataFrame], study: str
 ) -> Iterator[tuple[str, Section, Live | None]]:
-    """The tab, section and live figure of every drawing."""
+    """The name, section and live figure of every drawing."""
     for drawing in drawings(records, found):
         live = live_figure(drawing.name, records, found)
         caption = f"{drawing.caption} {live.note}".strip() if live else drawing.caption
@@ -175,6 +163,12 @@ def _tab(name: str) -> str:
     return next((tab for start, tab in PLACES.items() if name.startswith(start)), TRADE_OFFS)
 
 
+def _per_seed(table: pd.DataFrame) -> str:
+    if table.empty:
+        return ""
+    return page.table(readable_per_seed(table), "Scores of single seeds, mean ± SD over seeds")
+
+
 def _agreement(records: Records, table: pd.DataFrame) -> str:
     if table.empty:
         return ""
@@ -187,7 +181,15 @@ def _agreement(records: Records, table: pd.DataFrame) -> str:
             "MSE": table["mse"].map(number),
             "MAE": table["mae"].map(number),
             "bias": table["bias"].map(lambda value: signed(value, 2)),
-            "ICC": table["icc"].map(fixed),
+            "limits of agreement": [
+                f"{number(low)} to {number(high)}"
+                for low, high in zip(table["loa_lower"], table["loa_upper"], strict=True)
+            ],
+            "Pearson": table["pearson"].map(fixed),
+            "Spearman": table["spearman"].map(fixed),
+            "ICC(1)": table["icc_1"].map(fixed),
+            "ICC(C,1)": table["icc_c1"].map(fixed),
+            "ICC(A,1)": table["icc"].map(fixed),
             "95%": [
                 interval(low, high) for low, high in zip(table["icc_low"], table["icc_high"], strict=True)
             ],

@@ -8,8 +8,8 @@ from typing import NoReturn
 from study.badinput import BadInput
 
 
-def run_script(name: str, write: Callable[..., Iterable[Path]], optional: str = "") -> NoReturn:
-    """Write for the study directory named on the command line, print the files written, and exit.
+def run_script(name: str, write: Callable[..., Iterable[object]], optional: str = "") -> NoReturn:
+    """Work on the study directory named on the command line, print the files written or the text made, exit.
 
     `write` also gets the word after the directory, where there may be one: `optional` says what it is.
 
@@ -18,8 +18,8 @@ def run_script(name: str, write: Callable[..., Iterable[Path]], optional: str = 
     if len(sys.argv) not in ((2, 3) if optional else (2,)):
         sys.exit(_refused(f"usage: python -m {name} STUDY_DIR" + (f" [{optional}]" if optional else "")))
     try:
-        for path in write(Path(sys.argv[1]), *sys.argv[2:]):
-            print(path)
+        for made in write(Path(sys.argv[1]), *sys.argv[2:]):
+            print(made)
     except BadInput as problem:
         sys.exit(_refused(str(problem)))
     sys.exit(0)

@@ -20,6 +20,7 @@ INK, FAINT, RULE = "#22262b", "#8a919a", "#b3261e"
 
 COLOURS = {
     "base": "#4d4d4d",
+    "no_augmentation": "#aa4499",
     "dropout": "#e69f00",
     "weight_decay": "#999933",
     "mixup": "#56b4e9",
@@ -42,12 +43,11 @@ IN_THE_DARK = {
     "#aa4499": "#d079c1",
     "#117733": "#4dae6a",
     "#661100": "#c9684f",
-    "#8a919a": "#8a919a",
 }
 """Hues of live figures on a dark page, where these would be too dark."""
-IN_TITLE, IN_LEGEND = 60, 28
-"""Letters of a line in a figure's titles and legend."""
-OTHERS = ("#aa4499", "#117733", "#6699cc", "#661100")
+IN_TITLE, IN_LEGEND = 60, 36
+"""Letters of a line in a figure's titles and in its legend."""
+OTHERS = ("#661100", "#117733", "#6699cc")
 
 MANY = 1000
 """Trials in a figure from which it draws them as pixels: as vectors, thousands choke a browser."""
@@ -111,7 +111,11 @@ def _keep_names_short(figure: Figure) -> None:
     for text in set(figure.findobj(Text)) - ticks:
         most = IN_LEGEND if text in in_legends else IN_TITLE
         text.set_parse_math(False)
-        text.set_text("\n".join(clipped(line, most) for line in text.get_text().split("\n")))
+        text.set_text(_short_lines(text.get_text(), most))
+
+
+def _short_lines(text: str, most: int) -> str:
+    return "\n".join(clipped(line, most) for line in text.split("\n"))
 
 
 def saved(figure: Figure, kind: str) -> bytes:
@@ -135,13 +139,13 @@ def verdict_of(value: object) -> str:
 
 
 def panels(
-    count: int, *, width: float = 2.6, height: float = 2.5, most: int = 4
+    count: int, *, width: float = 2.6, height: float = 2.5, most: int = 4, shared: bool = True
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of `count` equal panels in rows of at most `most`, axes shared."""
+    """A figure of `count` equal panels in rows of at most `most`, axes shared or not."""
     rows = math.ceil(max(count, 1) / most)
     columns = math.ceil(max(count, 1) / rows)
     figure = Figure(figsize=(max(4.6, width * columns), height * rows + 0.5), layout="constrained")
-    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    grid = figure.subplots(rows, columns, sharex=shared, sharey=shared, squeeze=False)
     axes = list(grid.flat)
     for spare in axes[count:]:
         spare.set_visible(False)

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
+from zlib import crc32
 
 NOTHING = "–"
 SHORT = {
@@ -23,6 +24,7 @@ SHORT = {
 
 ARMS = (
     "base",
+    "no_augmentation",
     "dropout",
     "weight_decay",
     "mixup",
@@ -47,8 +49,9 @@ def clipped(text: str, most: int) -> str:
 
 
 def slug(name: str) -> str:
-    """A name as part of a file's name."""
-    return "".join(letter if letter.isalnum() else "-" for letter in name.lower())
+    """A name as part of a file's name; a long one is cut, and told from others by a checksum."""
+    letters = "".join(letter if letter.isalnum() else "-" for letter in name.lower())
+    return letters if len(letters) <= 40 else f"{letters[:32]}-{crc32(name.encode()):08x}"
 
 
 def number(value: float | None, digits: int = 3) -> str:

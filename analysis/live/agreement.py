@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.live.frame import (
@@ -54,13 +55,12 @@ def predicted(standing: pd.DataFrame, agreement: pd.DataFrame, unit: str) -> Liv
     return _panels(titles, data, f"true label{suffix}", f"prediction{suffix}", limits, limits)
 
 
-def bland_altman(standing: pd.DataFrame, unit: str) -> Live:
+def bland_altman(standing: pd.DataFrame, agreement: pd.DataFrame, unit: str) -> Live:
     """Prediction minus label against their mean, with bias and limits of agreement, a panel an arm.
-
-    The limits are bias plus and minus 1.96 SD of the differences (Bland and Altman 1986).
 
     Args:
         standing: As for `predicted`.
+        agreement: arm, bias, loa_lower, loa_upper and their `_low` and `_high`, of the averaged predictions.
         unit: Of the label.
     """
     cases, arms = _cases(standing), in_order(standing["arm"])
@@ -68,20 +68,30 @@ def bland_altman(standing: pd.DataFrame, unit: str) -> Live:
         mean=(cases["prediction"] + cases["label"]) / 2, off=cases["prediction"] - cases["label"]
     )
     across = _padded(cases["mean"].min(), cases["mean"].max())
-    titles, data, heights = [], [], [*cases["off"]]
+    limits, lines = agreement.set_index("arm"), ("bias", "loa_lower", "loa_upper")
+    titles, data, bands, heights = (
+        [],
+        [],
+        [],
+        [*cases["off"], *limits[[*lines]].astype(float).to_numpy().ravel()],
+    )
     for panel, arm in enumerate(arms):
         mine = cases[cases["arm"] == arm]
-        bias, spread = float(mine["off"].mean()), 1.96 * float(mine["off"].std(ddof=1))
-        heights += [bias - spread, bias + spread] if len(mine) > 1 else []
-        text = f"bias {signed(bias, 1)}, limits {interval(bias - spread, bias + spread, 1)}"
+        bias, lower, upper = (float(limits[name][arm]) for name in lines)
+        text = f"bias {signed(bias, 1)}, limits {interval(lower, upper, 1)}"
         titles.append(f"<b>{label(arm)}</b><br>{text}")
-        data += [ruled(across, [at, at], panel) for at in (bias - spread, bias + spread)]
+        data += [ruled(across, [at, at], panel) for at in (lower, upper)]
+        bands += [
+            _band(panel, *(float(limits[f"{name}_{end}"][arm]) for end in ("low", "high"))) for name in lines
+        ]
         data += [_solid(across, bias, panel), _points(arm, panel, mine, mine["mean"], mine["off"])]
     suffix = f" ({unit})" if unit else ""
-    up = _padded(min(heights), max(heights))
-    return _panels(
+    up = _padded(float(np.nanmin(heights)), float(np.nanmax(heights)))
+    figure = _panels(
         titles, data, f"mean of label and prediction{suffix}", f"prediction − label{suffix}", across, up
     )
+    figure.layout["shapes"] = bands
+    return figure
 
 
 def _cases(standing: pd.DataFrame) -> pd.DataFrame:
@@ -107,9 +117,31 @@ def _points(arm: str, panel: int, cases: pd.DataFrame, x: "pd.Series[float]", y:
 
 
 def _solid(across: tuple[float, float], height: float, panel: int) -> Trace:
-    line = {"color": "--ink", "width": 1}
+    line = {"color": "--rule", "width": 1}
     look = {"mode": "lines", "line": line, "hoverinfo": "skip", "showlegend": False}
     return on(panel, look | {"x": rounded(across), "y": rounded([height, height])})
+
+
+def _band(panel: int, low: float, high: float) -> dict[str, Any]:
+    """The interval of a line, as a shape of the layout; none where a single scan gives none."""
+    ends = rounded([low, high])
+    if None in ends:
+        return {"type": "rect", "visible": False}
+    y = f"y{panel + 1 if panel else ''}"
+    place = {
+        "x0": 0,
+        "x1": 1,
+        "y0": ends[0],
+        "y1": ends[1],
+        "xref": f"{y.replace('y', 'x')} domain",
+        "yref": y,
+    }
+    return place | {
+        "type": "rect",
+        "fillcolor": "rgba(200,60,50,0.12)",
+        "line": {"width": 0},
+        "layer": "below",
+    }
 
 
 def _padded(low: float, high: float) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from analysis.coordinates import ranked_trials
-from analysis.findings import label_spread
+from analysis.drawing import label_spread
 from analysis.live.agreement import bland_altman, predicted
 from analysis.live.coordinates import parallel
 from analysis.live.curves import curves
@@ -29,7 +29,7 @@ def live_figure(name: str, records: Records, found: dict[str, pd.DataFrame]) -> 
     if name == "curves":
         return curves(records.curves, trials, _best(records), label_spread(records)[0])
     if name == "tradeoff":
-        return tradeoff(trials, label_spread(records)[is_mae(trials)])
+        return tradeoff(trials, found["strength"], label_spread(records)[is_mae(trials)])
     if name == "coordinates":
         return parallel(ranked_trials(trials))
     if name == "optimism":
@@ -50,9 +50,9 @@ def _of_cohort(name: str, records: Records, agreement: pd.DataFrame) -> Live | N
         if name not in (f"predictions{end}", f"bland_altman{end}"):
             continue
         standing = standing_predictions(records, cohort)
-        if name.startswith("bland_altman"):
-            return bland_altman(standing, records.unit)
         scores = agreement[(agreement["cohort"] == cohort) & (agreement["seed"] == "mean")]
+        if name.startswith("bland_altman"):
+            return bland_altman(standing, scores, records.unit)
         return predicted(standing, scores, records.unit)
     return None
 

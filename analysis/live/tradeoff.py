@@ -30,11 +30,12 @@ from analysis.tradeoff import FACES
 from analysis.words import in_order, number, short_configuration
 
 
-def tradeoff(trials: pd.DataFrame, mean_error: float) -> Live:
+def tradeoff(trials: pd.DataFrame, smoothed: pd.DataFrame, mean_error: float) -> Live:
     """Score of the completed trials against each face; colour is the arm, shape the verdict.
 
     Args:
         trials: Rows of trials.parquet.
+        smoothed: face, quantity, x, mean, low, high: estimates along a face; may have no rows.
         mean_error: Score of predicting the mean; NaN draws no line.
     """
     done = trials[(trials["status"] == "completed") & np.isfinite(trials["score"].astype(float))]
@@ -43,7 +44,12 @@ def tradeoff(trials: pd.DataFrame, mean_error: float) -> Live:
     texts = [trial_text(row, score) for _, row in shown.iterrows()]
     shown = shown.assign(text=texts, shape=[SHAPES[verdict_of(verdict)] for verdict in shown["verdict"]])
     layout = frame(["", "", ""], columns=3, height=360, bottom=84)
-    errors = [*done["score"].astype(float), *([mean_error] if np.isfinite(mean_error) else [])]
+    errors = [
+        *smoothed["low"].astype(float),
+        *smoothed["high"].astype(float),
+        *done["score"].astype(float),
+        *([mean_error] if np.isfinite(mean_error) else []),
+    ]
     low, high = min(errors) / 1.15, max(errors) * 1.15
     data: list[Trace] = []
     for panel, (face, title) in enumerate(FACES.items()):
@@ -52,6 +58,12 @@ def tradeoff(trials: pd.DataFrame, mean_error: float) -> Live:
         layout[y] = log_axis(f"pooled out-of-fold {score}" if panel == 0 else "", low, high)
         layout[y] |= {"showticklabels": panel == 0} | ({"matches": "y"} if panel else {})
         data += [_points(shown[shown["arm"] == arm], values, arm, panel) for arm in in_order(shown["arm"])]
+        lines = smoothed[smoothed["face"] == face]
+        data += [
+            trace
+            for name, line in lines.groupby("quantity")
+            for trace in _smooth(line, str(name), face, panel)
+        ]
         if np.isfinite(mean_error):
             layout.setdefault("shapes", []).append(level(mean_error, panel))
     left = f"Live: {len(shown):,} of {len(done):,} trials, each arm's best and others evenly by rank."
@@ -93,6 +105,34 @@ def _points(mine: pd.DataFrame, values: "pd.Series[float]", arm: str, panel: int
         "hoverinfo": "text",
     }
     return on(panel, trace)
+
+
+def _smooth(line: pd.DataFrame, quantity: str, face: str, panel: int) -> list[Trace]:
+    """A smoothed error and its 95% limits as a band."""
+    places = line["x"].astype(float)
+    if face == "mean_error_weight":
+        places = places.map(lambda weight: math.log10(1 + weight))
+    look: Trace = {"mode": "lines", "hoverinfo": "skip", "x": rounded(places), "legendgroup": quantity}
+    band = look | {"line": {"width": 0, "color": "--soft"}, "showlegend": False}
+    dash = {"out-of-fold": "solid"}.get(quantity, "dash")
+    pen = {"color": "--ink", "width": 2, "dash": dash}
+    return [
+        on(panel, band | {"y": rounded(line["low"])}),
+        on(
+            panel,
+            band | {"y": rounded(line["high"]), "fill": "tonexty", "fillcolor": "rgba(128,128,128,0.16)"},
+        ),
+        on(
+            panel,
+            look
+            | {
+                "y": rounded(line["mean"]),
+                "line": pen,
+                "name": f"{quantity}, smoothed",
+                "showlegend": panel == 0,
+            },
+        ),
+    ]
 
 
 def _across(values: "pd.Series[float]", title: str, face: str) -> tuple["pd.Series[float]", dict[str, Any]]:

@@ -18,6 +18,7 @@ from study.pipeline.progress import Progress
 from study.pipeline.refusal import leaving_nothing
 from study.pipeline.worst import look_at_worst
 from study.record import append_line, read_frame, read_lines, write_frame
+from study.regression.augmentation import identity_transform
 from study.regression.config import TrialConfig
 from study.regression.histogram import fit_histogram_ridge
 from study.regression.model import load_networks
@@ -95,8 +96,11 @@ def _open(
         for number, (arm, trial) in enumerate(chosen.items(), start=1):
             seeds = _seeds(prepared, arm, trial)
             for seed in seeds:
-                mean_M = np.mean(list(predict_with(prepared, arm, trial, seed, images)), axis=0)
-                tables.append(_table(name, arm, trial, seed, arrays, rows, mean_M))
+                mean_M, as_is_M = (
+                    np.mean(predict_with(prepared, arm, trial, seed, images, as_is=as_is), axis=0)
+                    for as_is in (False, True)
+                )
+                tables.append(_table(name, arm, trial, seed, arrays, rows, mean_M).assign(as_is=as_is_M))
             worst.append(_worst(prepared, arm, trial, tables[-len(seeds) :], arrays, images))
             update(number)
     tables += _references(prepared, name, arrays, rows, images)
@@ -129,11 +133,11 @@ def _worst(
 
 
 def predict_with(
-    prepared: Prepared, arm: str, trial: int, seed: int, images: Rows
+    prepared: Prepared, arm: str, trial: int, seed: int, images: Rows, *, as_is: bool = False
 ) -> list[NDArray[np.float64]]:
-    """Predictions (M,) of each network of one confirmed model."""
+    """Predictions (M,) of each network of one confirmed model, over its views or on scans as they are."""
     config = _config(prepared, arm, trial)
-    views = draw_views(config, prepared.settings.seed)
+    views = identity_transform() if as_is else draw_views(config, prepared.settings.seed)
     device = _device(prepared)
     networks = load_networks(model_path(prepared, arm, trial, seed), config)
     return [predict(network.to(device), images, views, config=config, device=device) for network in networks]

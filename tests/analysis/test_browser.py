@@ -123,7 +123,7 @@ def test_every_tab_draws_its_figures_without_a_complaint_or_a_request(light: Vis
         for place in light.page.locator(".live:visible").all():
             assert place.locator("svg.main-svg").first.bounding_box()["height"] > 150
             assert place.locator(".trace, .scatterlayer path, .point").count() > 3
-    assert light.page.locator(".js-plotly-plot").count() == 6
+    assert light.page.locator(".js-plotly-plot").count() == 8
     light.rests()
 
 
@@ -214,7 +214,7 @@ def test_on_paper_every_tab_and_drawing_is_there_and_nothing_live(chromium: Brow
     for seen in visit(chromium, reported, color_scheme="dark"):
         seen.page.emulate_media(media="print", color_scheme="light")
         assert seen.page.locator(".panel:visible").count() == 6
-        assert seen.page.locator("figure img:visible").count() == 9
+        assert seen.page.locator("figure img:visible").count() == 14
         assert seen.page.locator(".live:visible").count() == 0
         assert seen.page.locator("nav:visible").count() == 0
         assert seen.page.locator("h2:visible").count() == 6
@@ -227,7 +227,7 @@ def test_without_scripts_every_section_and_drawing_is_there(chromium: Browser, r
     page = context.new_page()
     page.goto(reported.resolve().as_uri())
     assert page.locator(".panel:visible").count() == 6
-    assert page.locator("figure img:visible").count() == 9
+    assert page.locator("figure img:visible").count() == 14
     assert page.locator(".live:visible").count() == 0
     context.close()
 

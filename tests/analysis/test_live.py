@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from studies import write_study
 
 from analysis.findings import drawings, tables
+from analysis.limits import limits_of_agreement
 from analysis.live.agreement import bland_altman
 from analysis.live.figures import figure_json, live_figure
 from analysis.live.frame import evenly, log_axis, plain, rounded
@@ -55,11 +56,8 @@ def test_drawings_without_a_live_figure_have_none(finished: Path):
     records = read_records(finished)
     found = tables(records)
     names = [drawing.name for drawing in drawings(records, found)]
-    assert [name for name in names if live_figure(name, records, found) is None] == [
-        "worst_base",
-        "worst_dropout",
-        "worst_set-sum",
-    ]
+    without = {name for name in names if live_figure(name, records, found) is None}
+    assert without == {"cost", "slices", "price", "worst_base", "worst_dropout", "worst_set-sum"}
 
 
 def test_the_points_are_the_predictions_averaged_over_seeds(finished: Path):
@@ -79,13 +77,19 @@ def test_limits_of_agreement_are_those_of_bland_and_altman():
     rows = pd.DataFrame(
         {"arm": "base", "seed": 0, "scan": [*"abcd"], "label": label, "prediction": label + off}
     )
-    figure = bland_altman(rows, "ml")
+    found = limits_of_agreement(rows["prediction"], label)
+    lines = {"bias": found.bias, "loa_lower": found.lower, "loa_upper": found.upper}
+    ends = dict(zip(lines, (found.bias_interval, found.lower_interval, found.upper_interval), strict=True))
+    row = {"arm": "base", **lines} | {f"{name}_low": low for name, (low, _) in ends.items()}
+    agreement = pd.DataFrame([row | {f"{name}_high": high for name, (_, high) in ends.items()}])
+    figure = bland_altman(rows, agreement, "ml")
     low, high, bias = (trace["y"][0] for trace in figure.data[:3])
-    assert (low, bias, high) == pytest.approx(
-        (1 - 1.96 * (20 / 3) ** 0.5, 1, 1 + 1.96 * (20 / 3) ** 0.5), rel=1e-4
-    )
+    expected = (1 - 1.96 * (20 / 3) ** 0.5, 1, 1 + 1.96 * (20 / 3) ** 0.5)
+    assert (low, bias, high) == pytest.approx(expected, rel=1e-4)
     assert figure.data[3]["x"] == [9, 20, 31, 42]
     assert figure.data[3]["y"] == [-2, 0, 2, 4]
+    bands = [(band["y0"], band["y1"]) for band in figure.layout["shapes"]]
+    np.testing.assert_allclose(bands, [*ends.values()], rtol=1e-4)
 
 
 def test_every_trial_has_its_curve_and_pruned_ones_are_dotted(finished: Path):
@@ -138,7 +142,11 @@ def test_importances_are_bars_with_their_spread():
 def test_an_unfinished_study_has_curves_and_nothing_of_tests(tmp_path: Path):
     records = read_records(write_study(tmp_path, "search"))
     found = tables(records)
-    assert {drawing.name for drawing in drawings(records, found)} == {"curves", "tradeoff", "coordinates"}
+    names = {drawing.name for drawing in drawings(records, found)}
+    assert {"curves", "tradeoff", "coordinates"} <= names
+    assert not [
+        name for name in names if name.startswith(("predictions", "bland_altman", "optimism", "worst"))
+    ]
     assert live_figure("predictions_nowhere", records, found) is None
 
 

@@ -22,8 +22,8 @@ from study.badinput import BadInput
 from study.record import StudyDirectory, write_frame, write_json, write_text, write_yaml
 
 VOID = {"meta", "img", "br", "hr"}
-DRAWINGS, LIVE = 9, 6
-"""Predictions of two cohorts, curves, trade-off, coordinates, optimism; and three arms' worst scans."""
+DRAWINGS, LIVE = 14, 8
+"""Two a cohort, curves, trade-off, coordinates, optimism; and cost, slices, price, three arms' worst."""
 
 
 class Structure(HTMLParser):
@@ -69,14 +69,8 @@ def test_the_report_is_one_file_that_loads_nothing(report: Path):
     assert all(ref.startswith(("data:image/svg+xml;base64,", "#")) for ref in page.references)
     assert page.tags.count("img") == DRAWINGS
     assert len(re.findall(r'<img [^>]*alt="[^"]{20,}"', html)) == DRAWINGS
-    assert (
-        len(
-            re.findall(
-                r'class="live" data-figure="[^"]+" role="img" tabindex="0" aria-label="[^"]{20,}', html
-            )
-        )
-        == LIVE
-    )
+    live = r'class="live" data-figure="[^"]+" role="img" tabindex="0" aria-label="[^"]{20,}'
+    assert len(re.findall(live, html)) == LIVE
     assert report.stat().st_size < 8e6
 
 
@@ -234,10 +228,17 @@ def test_an_unfinished_study_has_a_report(tmp_path: Path):
 
 
 def compared(difference: float, p: float) -> dict[str, pd.DataFrame]:
-    row = {"first": "set_sum", "second": "base", "scans": 40, "icc_difference": difference, "icc_low": -0.1}
+    row = {
+        "first": "set_sum",
+        "second": "base",
+        "family": "arms",
+        "scans": 40,
+        "icc_difference": difference,
+        "icc_low": -0.1,
+    }
     row |= {"icc_high": 0.2, "swap_p_icc_holm": p}
     summary = pd.DataFrame({"arm": ["base", "set_sum"], "verdict": ["converged", "improving"]})
-    return {"comparison": pd.DataFrame([row]), "summary": summary}
+    return {"comparison": pd.DataFrame([row]), "summary": summary, "detectable": pd.DataFrame()}
 
 
 @pytest.mark.parametrize(
