@@ -1,46 +1,29 @@
 """Findings: every table as CSV, every figure as SVG and PNG, from a study directory.
 
-`python -m analysis.findings STUDY_DIR` writes them under STUDY_DIR/findings. Files are written here
-and nowhere else; what is in them comes from one function a table and one a figure.
+`python -m analysis.findings STUDY_DIR` writes them under STUDY_DIR/findings. What is in them comes from one
+function a table and one a figure; `analysis.files` writes them.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from analysis.comparison import comparison_table
 from analysis.curves import validation_curves
+from analysis.files import Drawing, write_all
 from analysis.optimism import optimism_figure, optimism_table
 from analysis.records import Records, read_records
 from analysis.scatter import predicted_against_true
 from analysis.script import run_script
 from analysis.selection import best_trial, is_mae
-from analysis.style import MANY, PIXELS, saved
+from analysis.style import MANY, PIXELS
 from analysis.summary import summarise, verdict_text
 from analysis.tested import agreement_table, external_cohorts, standing_predictions
 from analysis.tradeoff import tradeoff_figure, tradeoff_table
 from analysis.words import in_order, opened, opening_note
-from study.record import StudyDirectory, atomic, write_text
-
-
-@dataclass(frozen=True, kw_only=True)
-class Drawing:
-    """A figure with the words that go with it."""
-
-    name: str
-    """Stem of its files."""
-    title: str
-    caption: str
-    """Which scans and seeds, how to read it, how often the test set was opened."""
-    figure: Figure
-
-    def image(self, kind: str) -> bytes:
-        """The figure as `svg` or `png`; the same bytes for the same figure."""
-        return saved(self.figure, kind)
+from study.record import StudyDirectory
 
 
 def tables(records: Records) -> dict[str, pd.DataFrame]:
@@ -80,19 +63,8 @@ def write_findings(root: Path) -> list[Path]:
     """
     records = read_records(root)
     place = StudyDirectory(Path(root)).findings
-    written = []
     found = tables(records)
-    for name, table in found.items():
-        if table.empty:
-            continue
-        written.append(place / f"{name}.csv")
-        write_text(written[-1], table.to_csv(index=False))
-    for drawing in drawings(records, found):
-        for kind in ("svg", "png"):
-            written.append(place / f"{drawing.name}.{kind}")
-            with atomic(written[-1]) as stream:
-                stream.write(drawing.image(kind))
-    return written
+    return write_all(place, found, drawings(records, found))
 
 
 def label_spread(records: Records) -> tuple[float, float]:

@@ -40,7 +40,7 @@ def write_report(root: Path) -> Path:
     lead = "".join(page.paragraph(text, kind) for text, kind in verdict_sentences(records, found))
     sections = [
         ("Result", _result(records, found)),
-        ("Arms compared", _comparison(records, found["comparison"])),
+        ("Arms compared", compared(found["comparison"], opening_note(records.openings))),
         *_figures(records, found),
         ("Agreement by seed", _agreement(records, found["agreement"])),
         ("Confirmed configurations", _confirmed(found["confirmed"])),
@@ -71,7 +71,8 @@ def _result(records: Records, found: dict[str, pd.DataFrame]) -> str:
     return body + "".join(page.paragraph(note, "soft") for note in notes)
 
 
-def _comparison(records: Records, table: pd.DataFrame) -> str:
+def compared(table: pd.DataFrame, opening: str = "") -> str:
+    """The section on pairs of arms; `opening` says how often their test scans were opened."""
     if table.empty:
         return ""
     rows = [
@@ -95,7 +96,7 @@ def _comparison(records: Records, table: pd.DataFrame) -> str:
         "Pearson correlations."
     )
     body = page.table(pd.DataFrame(rows), "Differences between arms on the same test scans")
-    return body + page.paragraph(note, "soft") + page.paragraph(opening_note(records.openings), "soft")
+    return body + page.paragraph(note, "soft") + (page.paragraph(opening, "soft") if opening else "")
 
 
 def _difference(row: "pd.Series[float]", which: str, decimals: int) -> str:

@@ -1,7 +1,8 @@
 """The study file: what a user asks for, typed and checked once, where it enters.
 
 A study file is YAML; `KEY=VALUE` overrides replace single fields (`budget.trials=8`). The resolved
-settings are written into the study directory and every stage reads them from there.
+settings are written into the study directory and every stage reads them from there. A file with
+`series` or `validation.outer_folds` asks for several studies: see `study.pipeline.series`.
 """
 
 import json
@@ -56,6 +57,8 @@ class SplitSettings(_Section):
     stratify: bool = True
     development: Annotated[int, Field(ge=4)] | None = None
     """Keep only this many development scans, their labels pseudo-uniform (the paper's learning curve)."""
+    outer_fold: int | None = Field(default=None, ge=1)
+    """Which of `validation.outer_folds` is tested, instead of `test`; a nested cross-validation sets it."""
 
 
 class ValidationSettings(_Section):
@@ -66,6 +69,8 @@ class ValidationSettings(_Section):
     repeats: int = Field(default=1, ge=1)
     scans: int = Field(default=6, ge=2)
     """Validation scans of `protocol: paper`."""
+    outer_folds: Annotated[int, Field(ge=2)] | None = None
+    """Nested cross-validation: so many folds of the cohort take turns as test scans, a study each."""
 
 
 class BudgetSettings(_Section):
@@ -81,7 +86,8 @@ class BudgetSettings(_Section):
 class SearchSettings(_Section):
     """How configurations are proposed and stopped."""
 
-    sampler: Literal["tpe", "random", "qmc"] = "tpe"
+    sampler: Literal["tpe", "random", "qmc", "paper"] = "tpe"
+    """`paper` searches nothing: one trial an arm, with the paper's values (defaults where it has none)."""
     scheduler: Literal["fifo", "asha"] = "fifo"
     storage: str | None = None
     """Database URL of the search, its password as `${NAME}`; a journal in the study directory by default."""
@@ -131,6 +137,10 @@ class StudySettings(_Section):
     search: SearchSettings = SearchSettings()
     confirm: ConfirmSettings = ConfirmSettings()
     resources: ResourceSettings = ResourceSettings()
+    series: dict[str, dict[str, Any]] = {}
+    """Studies to be run side by side: by name, the fields (`budget.trials`) that differ from this file's."""
+    experiment: Literal["table1", "figure3", "set_size", "dropout_little_data"] | None = None
+    """The paper's experiment that a series repeats: its findings then take the paper's shape."""
 
 
 def builtin_names() -> list[str]:
@@ -175,8 +185,12 @@ def read_settings(source: Path | None, overrides: Sequence[str] = ()) -> StudySe
         )
     if source is not None:
         _anchor(content, source.resolve().parent)
-    for override in overrides:
-        _override(content, override)
+    overridden = [_parsed(override) for override in overrides]
+    without_cohort = content.pop("without_cohort", None)
+    if without_cohort and not _has_cohort(content, overridden):
+        overridden = [*_fields(without_cohort, f"{name}: without_cohort"), *overridden]
+    for key, value in overridden:
+        set_field(content, key, value)
     return validate_settings(content, name)
 
 
@@ -216,22 +230,52 @@ def _anchor(content: dict[str, Any], folder: Path) -> None:
     """Make the file's relative paths absolute, so that they do not depend on the working directory."""
     for section, field in (("cohort", "path"), ("split", "test")):
         part = content.get(section)
-        if isinstance(part, dict) and isinstance(part.get(field), str):
-            part[field] = str(folder / part[field])
+        # In a series' members the key is dotted.
+        for place, key in ((part, field), (content, f"{section}.{field}")):
+            if isinstance(place, dict) and isinstance(place.get(key), str):
+                place[key] = str(folder / place[key])
     arms = content.get("arms")
     if isinstance(arms, list):
         content["arms"] = [
             str(folder / arm) if isinstance(arm, str) and arm.endswith(".yaml") else arm for arm in arms
         ]
+    series = content.get("series")
+    for member in series.values() if isinstance(series, dict) else ():
+        if isinstance(member, dict):
+            _anchor(member, folder)
 
 
-def _override(content: dict[str, Any], override: str) -> None:
-    key, separator, value = override.partition("=")
-    if not separator or not key:
-        raise BadInput(f"an override is KEY=VALUE, got {override!r}", fix="For example budget.trials=8")
+def set_field(content: dict[str, Any], key: str, value: object) -> None:
+    """Set one field of plain settings by its dotted key, such as `budget.trials`.
+
+    Raises:
+        BadInput: Something on the way is no section.
+    """
     *sections, field = key.split(".")
+    if sections[:1] == ["series"] and len(sections) > 1:
+        # In a study of the series, whose fields are dotted themselves.
+        sections, field = sections[:2], ".".join([*sections[2:], field])
     for section in sections:
         content = content.setdefault(section, {})
         if not isinstance(content, dict):
-            raise BadInput(f"`{section}` in `{key}` is a value, not a section", where=override)
-    content[field] = parse_yaml(value, override)
+            raise BadInput(f"`{section}` in `{key}` is a value, not a section", where=key)
+    content[field] = value
+
+
+def _parsed(override: str) -> tuple[str, object]:
+    key, separator, value = override.partition("=")
+    if not separator or not key:
+        raise BadInput(f"an override is KEY=VALUE, got {override!r}", fix="For example budget.trials=8")
+    return key, parse_yaml(value, override)
+
+
+def _fields(content: object, where: str) -> list[tuple[str, object]]:
+    if not isinstance(content, dict):
+        raise BadInput(f"holds fields and values, got {content!r}", where=where, fix="Empty is {}")
+    return [(str(key), value) for key, value in content.items()]
+
+
+def _has_cohort(content: Mapping[str, Any], overridden: Sequence[tuple[str, object]]) -> bool:
+    cohort = content.get("cohort")
+    own = cohort.get("path") if isinstance(cohort, dict) else None
+    return {"cohort.path": own, **dict(overridden)}["cohort.path"] is not None

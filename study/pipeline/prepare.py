@@ -10,6 +10,7 @@ import torch
 from study.badinput import BadInput
 from study.cohort.arrays import CohortArrays, build_arrays, open_arrays
 from study.cohort.phantom import write_phantom
+from study.cohort.preprocess import Preprocessing
 from study.cohort.scans import Cohort, read_cohort
 from study.pipeline.division import Listing, draw_split, listing, positions, study_folds
 from study.pipeline.lock import CLAIM, LOCK
@@ -28,10 +29,12 @@ BEGUN = ("phantom", "cohort", "split.json", "provenance.json", LOCK, CLAIM)
 """What a study that was killed before its study file was written may hold."""
 
 
-def prepare(settings: StudySettings, root: Path, progress: Progress) -> Prepared:
+def prepare(
+    settings: StudySettings, root: Path, progress: Progress, accept: Collection[str] = ()
+) -> Prepared:
     """Make the study directory: cohort arrays, split, provenance, and the resolved study file last.
 
-    A directory that already holds the same study is continued.
+    A directory that already holds the same study is continued; `accept` is then as for `open_study`.
 
     Raises:
         BadInput: The directory holds another study, or cohort and settings do not fit together.
@@ -39,7 +42,7 @@ def prepare(settings: StudySettings, root: Path, progress: Progress) -> Prepared
     directory = StudyDirectory(root.resolve())
     if directory.settings.exists():
         _refuse_other(directory, settings)
-        return open_study(root, progress)
+        return open_study(root, progress, accept)
     with leaving_nothing(directory.root):
         return _begin(settings, directory, progress)
 
@@ -168,9 +171,7 @@ def _arrays(
     if not settings.cohort.path.exists() and directory.cohort.exists():
         return open_arrays(directory.cohort)
     cohort = _cohort(settings)
-    spec = settings.preprocessing
-    if settings.validation.protocol == "paper":
-        spec = spec.model_copy(update={"intensities": "unit"})
+    spec = effective_preprocessing(settings)
     with progress.stage("cohort", len(cohort.scans)) as update:
         return build_arrays(
             cohort,
@@ -179,6 +180,13 @@ def _arrays(
             expected=expected,
             progress=lambda done, total: update(done),
         )
+
+
+def effective_preprocessing(settings: StudySettings) -> Preprocessing:
+    """What is done to scans: as the study says, but for the paper's intensities under its protocol."""
+    if settings.validation.protocol == "paper":
+        return settings.preprocessing.model_copy(update={"intensities": "unit"})
+    return settings.preprocessing
 
 
 def _tell(settings: StudySettings, arrays: CohortArrays, progress: Progress) -> None:

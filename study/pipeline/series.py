@@ -1,0 +1,207 @@
+"""A series: several studies from one file, run one after the other and laid side by side.
+
+A study file becomes a series by one of two fields:
+
+    series:                            # a study each: by name, the fields that differ from the file's own
+      mse: {training.loss: mse}
+      mae: {training.loss: mae}
+    validation: {outer_folds: 5}       # nested cross-validation: studies fold-1 to fold-5
+
+OUT/<name>/ is an ordinary study directory; OUT/series.yaml, written when all of them are prepared, is the
+resolved file. What is killed is resumed as a whole, since each study is. The page and the tables of all
+(`analysis.series`) come last.
+"""
+
+import os
+import re
+from collections.abc import Collection, Mapping
+from contextlib import nullcontext, suppress
+from pathlib import Path
+
+from analysis.series import write_series
+from study.badinput import BadInput
+from study.pipeline import stages
+from study.pipeline.lock import CLAIM, LOCK, occupied
+from study.pipeline.prepare import effective_preprocessing, prepare
+from study.pipeline.prepared import Prepared
+from study.pipeline.progress import Progress
+from study.pipeline.refusal import leaving_nothing
+from study.pipeline.search import is_searched
+from study.pipeline.test import tested
+from study.plainyaml import read_yaml
+from study.record import PART, StudyDirectory, write_yaml
+from study.settings import StudySettings, set_field, validate_settings
+from study.sweep.cluster import start_ray
+
+LEGAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+"""Names of studies: they become folders, on any system."""
+
+
+def run(settings: StudySettings, root: Path, progress: Progress) -> None:
+    """Run a study or a series; a directory that holds the same is continued.
+
+    Raises:
+        BadInput: The directory holds something else, or settings and cohort do not fit together.
+    """
+    if is_series(settings):
+        _run_series(settings, root, progress)
+    else:
+        stages.run(settings, root, progress)
+
+
+def resume(root: Path, progress: Progress, accept: Collection[str] = ()) -> None:
+    """Whatever is left of a study or a series; `accept` as for `open_study`.
+
+    Raises:
+        BadInput: There is none, or it is not the one that began.
+    """
+    record = StudyDirectory(root.resolve()).series
+    if not record.is_file():
+        stages.resume(root, progress, accept)
+        return
+    _run_series(_written(record), root, progress, accept)
+
+
+def is_series(settings: StudySettings) -> bool:
+    """Whether a study file asks for several studies."""
+    nested = settings.validation.outer_folds is not None and settings.split.outer_fold is None
+    return bool(settings.series) or nested
+
+
+def members(settings: StudySettings) -> dict[str, StudySettings]:
+    """The studies of a series by name, in their order.
+
+    Raises:
+        BadInput: A name is no folder's, a field is unknown or out of its range, or a member is a series.
+    """
+    overrides: Mapping[str, Mapping[str, object]] = settings.series
+    if settings.validation.outer_folds is not None:
+        if overrides:
+            raise BadInput(
+                "`series` and `validation.outer_folds` cannot both be set",
+                where="series",
+                fix="Run each study with outer folds by itself",
+            )
+        turns = range(1, settings.validation.outer_folds + 1)
+        overrides = {f"fold-{turn}": {"split.outer_fold": turn} for turn in turns}
+    return {name: _member(settings, name, fields) for name, fields in overrides.items()}
+
+
+def _member(settings: StudySettings, name: str, fields: Mapping[str, object]) -> StudySettings:
+    where = f"series.{name}"
+    if not LEGAL.fullmatch(name) or name == "findings":
+        raise BadInput(
+            f"studies are named by letters, digits, `-` and `_`, and not `findings`; got {name!r}",
+            where="series",
+            fix="Rename it",
+        )
+    content = settings.model_dump(mode="json", exclude={"series", "experiment"})
+    for key, value in fields.items():
+        set_field(content, key, value)
+    member = validate_settings(content, where)
+    if is_series(member):
+        raise BadInput("a study of a series cannot be a series", where=where, fix="Take that field out")
+    return member
+
+
+def _run_series(
+    settings: StudySettings, root: Path, progress: Progress, accept: Collection[str] = ()
+) -> None:
+    studies, root = members(settings), root.resolve()
+    with stages.alone(root):
+        with leaving_nothing(root):
+            prepared = _prepare(settings, studies, root, progress, accept)
+        left = {name: study for name, study in prepared.items() if not _is_finished(study)}
+        # One Ray for all of them, and none where every search is over.
+        with start_ray(settings.resources.address) if left else nullcontext():
+            for name, study in left.items():
+                progress.note(f"{name}: study {list(studies).index(name) + 1} of {len(studies)}")
+                with occupied(root / name):
+                    stages.all_stages(study, progress)
+        write_series(root)
+
+
+def _prepare(
+    settings: StudySettings,
+    studies: Mapping[str, StudySettings],
+    root: Path,
+    progress: Progress,
+    accept: Collection[str],
+) -> dict[str, Prepared]:
+    """All studies prepared, so that what does not fit is known before the first is trained."""
+    record = StudyDirectory(root).series
+    if record.exists():
+        _refuse_other(_written(record), settings, root)
+    elif foreign := _foreign(root, studies):
+        raise BadInput(
+            f"the output folder holds `{foreign[0]}` and no series",
+            where=str(root),
+            fix="Choose another with --out",
+        )
+    prepared: dict[str, Prepared] = {}
+    for name, study in studies.items():
+        _lend_arrays(study, root / name, prepared, studies)
+        with occupied(root / name):
+            study = _alike(study, prepared.values())
+            prepared[name] = prepare(study, root / name, progress, accept)
+    write_yaml(record, settings.model_dump(mode="json"))
+    return prepared
+
+
+def _foreign(root: Path, studies: Collection[str]) -> list[str]:
+    known = (*studies, LOCK, CLAIM)
+    names = sorted(entry.name for entry in root.iterdir())
+    return [name for name in names if name not in known and not name.endswith(PART)]
+
+
+def _written(record: Path) -> StudySettings:
+    content = read_yaml(record)
+    if not isinstance(content, dict):
+        raise BadInput("is damaged", where=str(record), fix="Restore it")
+    return validate_settings(content, str(record))
+
+
+def _refuse_other(old: StudySettings, new: StudySettings, root: Path) -> None:
+    before, now = old.model_dump(mode="json"), new.model_dump(mode="json")
+    if changed := [key for key in now if before[key] != now[key]]:
+        raise BadInput(
+            f"the folder holds a series with other settings ({', '.join(changed)})",
+            where=str(root),
+            fix="Continue it with `setsum resume`, or choose another folder with --out",
+        )
+
+
+def _lend_arrays(
+    study: StudySettings, folder: Path, prepared: Mapping[str, Prepared], studies: Mapping[str, StudySettings]
+) -> None:
+    """Link the arrays of an earlier study that reads the same scans the same way; linked, not copied.
+
+    Their fingerprint is checked like that of any arrays found: those of other scans are built anew.
+    """
+    target = StudyDirectory(folder).cohort
+    for name, earlier in prepared.items():
+        if target.exists() or _scans_of(studies[name]) != _scans_of(study):
+            continue
+        # Another file system, or one without links: the arrays are then built again.
+        with suppress(OSError):
+            target.mkdir(parents=True)
+            for file in sorted(earlier.directory.cohort.iterdir()):
+                os.link(file, target / file.name)
+
+
+def _scans_of(study: StudySettings) -> tuple[object, ...]:
+    own = None if study.cohort.path else (study.phantom, study.seed)
+    return study.cohort, own, effective_preprocessing(study)
+
+
+def _alike(study: StudySettings, prepared: Collection[Prepared]) -> StudySettings:
+    """The study in the precision that was measured for an earlier one of the same grid: once is enough."""
+    if study.precision == "auto":
+        for earlier in prepared:
+            if earlier.settings.preprocessing.shape == study.preprocessing.shape:
+                return study.model_copy(update={"precision": earlier.settings.precision})
+    return study
+
+
+def _is_finished(study: Prepared) -> bool:
+    return is_searched(study) and tested(study) and study.directory.report.exists()
