@@ -70,9 +70,9 @@ def run(
         typer.echo(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False), nl=False)
         return
     from study.pipeline.progress import Progress
-    from study.pipeline.series import run as run_studies
+    from study.pipeline.whole import run as run_whole
 
-    run_studies(settings, out, Progress())
+    run_whole(settings, out, Progress())
     _print_end(out)
 
 
@@ -139,9 +139,9 @@ def export(directory: StudyDir) -> None:
 def resume(directory: StudyDir, accept_change: Accept = None) -> None:
     """Run whatever is left of a study."""
     from study.pipeline.progress import Progress
-    from study.pipeline.series import resume as resume_studies
+    from study.pipeline.whole import resume as resume_whole
 
-    resume_studies(directory, Progress(), accept_change or ())
+    resume_whole(directory, Progress(), accept_change or ())
     _print_end(directory)
 
 

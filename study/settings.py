@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from study.badinput import BadInput
 from study.cohort.preprocess import Preprocessing
+from study.fields import anchor, fields_of, has_cohort, parsed, set_field
 from study.password import has_password
 from study.plainyaml import parse_yaml, read_yaml
 from study.record import FORMAT
@@ -119,6 +120,21 @@ class ResourceSettings(_Section):
         return self.gpus_per_trial
 
 
+class MapSettings(_Section):
+    """Where does an arm pay? Phantom cohorts instead of a study: see `study.pipeline.paying`."""
+
+    scans: Annotated[tuple[Annotated[int, Field(ge=4)], ...], Field(min_length=1)]
+    """Training scans."""
+    rater_noise: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)]
+    """SDs of the label by which raters err on training scans; test scans are scored against the truth."""
+    presentations: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+    """Training lengths, multiples of a common number."""
+    cohorts: int = Field(default=5, ge=2)
+    """Cohorts a cell, the intervals' units; their seeds count up from the study's."""
+    test: int = Field(default=100, ge=10)
+    """Test scans of each cohort."""
+
+
 class StudySettings(_Section):
     """A whole study."""
 
@@ -139,6 +155,7 @@ class StudySettings(_Section):
     resources: ResourceSettings = ResourceSettings()
     series: dict[str, dict[str, Any]] = {}
     """Studies to be run side by side: by name, the fields (`budget.trials`) that differ from this file's."""
+    map: MapSettings | None = None
     experiment: Literal["table1", "figure3", "set_size", "dropout_little_data"] | None = None
     """The paper's experiment that a series repeats: its findings then take the paper's shape."""
 
@@ -184,11 +201,11 @@ def read_settings(source: Path | None, overrides: Sequence[str] = ()) -> StudySe
             fix="Start from a fresh file: setsum init > study.yaml",
         )
     if source is not None:
-        _anchor(content, source.resolve().parent)
-    overridden = [_parsed(override) for override in overrides]
+        anchor(content, source.resolve().parent)
+    overridden = [parsed(override) for override in overrides]
     without_cohort = content.pop("without_cohort", None)
-    if without_cohort and not _has_cohort(content, overridden):
-        overridden = [*_fields(without_cohort, f"{name}: without_cohort"), *overridden]
+    if without_cohort and not has_cohort(content, overridden):
+        overridden = [*fields_of(without_cohort, f"{name}: without_cohort"), *overridden]
     for key, value in overridden:
         set_field(content, key, value)
     return validate_settings(content, name)
@@ -224,58 +241,3 @@ def _read(path: Path) -> object:
     except BadInput as error:
         fix = "Start from a fresh file: setsum init > study.yaml"
         raise BadInput(error.what, where=error.where, fix=fix) from error
-
-
-def _anchor(content: dict[str, Any], folder: Path) -> None:
-    """Make the file's relative paths absolute, so that they do not depend on the working directory."""
-    for section, field in (("cohort", "path"), ("split", "test")):
-        part = content.get(section)
-        # In a series' members the key is dotted.
-        for place, key in ((part, field), (content, f"{section}.{field}")):
-            if isinstance(place, dict) and isinstance(place.get(key), str):
-                place[key] = str(folder / place[key])
-    arms = content.get("arms")
-    if isinstance(arms, list):
-        content["arms"] = [
-            str(folder / arm) if isinstance(arm, str) and arm.endswith(".yaml") else arm for arm in arms
-        ]
-    series = content.get("series")
-    for member in series.values() if isinstance(series, dict) else ():
-        if isinstance(member, dict):
-            _anchor(member, folder)
-
-
-def set_field(content: dict[str, Any], key: str, value: object) -> None:
-    """Set one field of plain settings by its dotted key, such as `budget.trials`.
-
-    Raises:
-        BadInput: Something on the way is no section.
-    """
-    *sections, field = key.split(".")
-    if sections[:1] == ["series"] and len(sections) > 1:
-        # In a study of the series, whose fields are dotted themselves.
-        sections, field = sections[:2], ".".join([*sections[2:], field])
-    for section in sections:
-        content = content.setdefault(section, {})
-        if not isinstance(content, dict):
-            raise BadInput(f"`{section}` in `{key}` is a value, not a section", where=key)
-    content[field] = value
-
-
-def _parsed(override: str) -> tuple[str, object]:
-    key, separator, value = override.partition("=")
-    if not separator or not key:
-        raise BadInput(f"an override is KEY=VALUE, got {override!r}", fix="For example budget.trials=8")
-    return key, parse_yaml(value, override)
-
-
-def _fields(content: object, where: str) -> list[tuple[str, object]]:
-    if not isinstance(content, dict):
-        raise BadInput(f"holds fields and values, got {content!r}", where=where, fix="Empty is {}")
-    return [(str(key), value) for key, value in content.items()]
-
-
-def _has_cohort(content: Mapping[str, Any], overridden: Sequence[tuple[str, object]]) -> bool:
-    cohort = content.get("cohort")
-    own = cohort.get("path") if isinstance(cohort, dict) else None
-    return {"cohort.path": own, **dict(overridden)}["cohort.path"] is not None

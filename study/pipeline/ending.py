@@ -5,6 +5,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from analysis.paying import CELLS, paying_table, read_cells, readable_map
 from analysis.records import read_records
 from analysis.side_by_side import member_folders, readable_side_by_side, side_by_side
 from analysis.summary import readable, summarise
@@ -24,7 +25,10 @@ def print_ending(directory: StudyDirectory, console: Console) -> None:
         BadInput: The study has no trials yet.
     """
     if directory.series.exists():
-        print_table(readable_side_by_side(side_by_side(member_folders(directory.root))), console)
+        if (directory.root / CELLS).exists():
+            print_table(readable_map(paying_table(read_cells(directory.root))), console)
+        else:
+            print_table(readable_side_by_side(side_by_side(member_folders(directory.root))), console)
         console.print(f"report: {directory.report}", markup=False, highlight=False, soft_wrap=True)
         return
     records = read_records(directory.root)

@@ -18,48 +18,26 @@ from collections.abc import Collection, Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
+from analysis.paying import CELLS
 from analysis.series import write_series
 from study.badinput import BadInput
+from study.fields import set_field
 from study.pipeline import stages
-from study.pipeline.lock import CLAIM, LOCK, occupied
+from study.pipeline.lock import occupied
 from study.pipeline.prepare import effective_preprocessing, prepare
 from study.pipeline.prepared import Prepared
 from study.pipeline.progress import Progress
+from study.pipeline.record_of_series import check_record
 from study.pipeline.refusal import leaving_nothing
 from study.pipeline.search import is_searched
 from study.pipeline.test import tested
-from study.plainyaml import read_yaml
-from study.record import PART, StudyDirectory, write_yaml
-from study.settings import StudySettings, set_field, validate_settings
+from study.record import StudyDirectory, write_yaml
+from study.settings import StudySettings, validate_settings
 from study.sweep.cluster import start_ray
 
 LEGAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 """Names of studies: they become folders, on any system."""
-
-
-def run(settings: StudySettings, root: Path, progress: Progress) -> None:
-    """Run a study or a series; a directory that holds the same is continued.
-
-    Raises:
-        BadInput: The directory holds something else, or settings and cohort do not fit together.
-    """
-    if is_series(settings):
-        _run_series(settings, root, progress)
-    else:
-        stages.run(settings, root, progress)
-
-
-def resume(root: Path, progress: Progress, accept: Collection[str] = ()) -> None:
-    """Whatever is left of a study or a series; `accept` as for `open_study`.
-
-    Raises:
-        BadInput: There is none, or it is not the one that began.
-    """
-    record = StudyDirectory(root.resolve()).series
-    if not record.is_file():
-        stages.resume(root, progress, accept)
-        return
-    _run_series(_written(record), root, progress, accept)
+TAKEN = ("findings", CELLS)
 
 
 def is_series(settings: StudySettings) -> bool:
@@ -89,9 +67,9 @@ def members(settings: StudySettings) -> dict[str, StudySettings]:
 
 def _member(settings: StudySettings, name: str, fields: Mapping[str, object]) -> StudySettings:
     where = f"series.{name}"
-    if not LEGAL.fullmatch(name) or name == "findings":
+    if not LEGAL.fullmatch(name) or name in TAKEN:
         raise BadInput(
-            f"studies are named by letters, digits, `-` and `_`, and not `findings`; got {name!r}",
+            f"studies are named by letters, digits, `-` and `_`, and not {' or '.join(TAKEN)}; got {name!r}",
             where="series",
             fix="Rename it",
         )
@@ -104,9 +82,12 @@ def _member(settings: StudySettings, name: str, fields: Mapping[str, object]) ->
     return member
 
 
-def _run_series(
-    settings: StudySettings, root: Path, progress: Progress, accept: Collection[str] = ()
-) -> None:
+def run_series(settings: StudySettings, root: Path, progress: Progress, accept: Collection[str] = ()) -> None:
+    """Run every study of a series, or what is left of it, and write what they come to together.
+
+    Raises:
+        BadInput: As `members` and `prepare`, or the directory holds something else.
+    """
     studies, root = members(settings), root.resolve()
     with stages.alone(root):
         with leaving_nothing(root):
@@ -129,46 +110,15 @@ def _prepare(
     accept: Collection[str],
 ) -> dict[str, Prepared]:
     """All studies prepared, so that what does not fit is known before the first is trained."""
-    record = StudyDirectory(root).series
-    if record.exists():
-        _refuse_other(_written(record), settings, root)
-    elif foreign := _foreign(root, studies):
-        raise BadInput(
-            f"the output folder holds `{foreign[0]}` and no series",
-            where=str(root),
-            fix="Choose another with --out",
-        )
+    check_record(settings, root, known=studies)
     prepared: dict[str, Prepared] = {}
     for name, study in studies.items():
         _lend_arrays(study, root / name, prepared, studies)
         with occupied(root / name):
             study = _alike(study, prepared.values())
             prepared[name] = prepare(study, root / name, progress, accept)
-    write_yaml(record, settings.model_dump(mode="json"))
+    write_yaml(StudyDirectory(root).series, settings.model_dump(mode="json"))
     return prepared
-
-
-def _foreign(root: Path, studies: Collection[str]) -> list[str]:
-    known = (*studies, LOCK, CLAIM)
-    names = sorted(entry.name for entry in root.iterdir())
-    return [name for name in names if name not in known and not name.endswith(PART)]
-
-
-def _written(record: Path) -> StudySettings:
-    content = read_yaml(record)
-    if not isinstance(content, dict):
-        raise BadInput("is damaged", where=str(record), fix="Restore it")
-    return validate_settings(content, str(record))
-
-
-def _refuse_other(old: StudySettings, new: StudySettings, root: Path) -> None:
-    before, now = old.model_dump(mode="json"), new.model_dump(mode="json")
-    if changed := [key for key in now if before[key] != now[key]]:
-        raise BadInput(
-            f"the folder holds a series with other settings ({', '.join(changed)})",
-            where=str(root),
-            fix="Continue it with `setsum resume`, or choose another folder with --out",
-        )
 
 
 def _lend_arrays(

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from analysis.paying import CELLS
 from analysis.side_by_side import member_folders
 from study.record import StudyDirectory, read_frame, read_lines
 
@@ -12,6 +13,8 @@ def describe_status(root: Path) -> list[str]:
     Of a series, those of its studies one after the other.
     """
     directory = StudyDirectory(root)
+    if (root / CELLS).is_dir():
+        return [f"map: {directory.root}", f"trainings ended: {len(list((root / CELLS).glob('*.json')))}"]
     if directory.series.exists():
         return [
             line
