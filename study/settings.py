@@ -153,7 +153,7 @@ class StudySettings(_Section):
     search: SearchSettings = SearchSettings()
     confirm: ConfirmSettings = ConfirmSettings()
     resources: ResourceSettings = ResourceSettings()
-    series: dict[str, dict[str, Any]] = {}
+    series: Annotated[dict[str, dict[str, Any]], Field(min_length=1)] | None = None
     """Studies to be run side by side: by name, the fields (`budget.trials`) that differ from this file's."""
     map: MapSettings | None = None
     experiment: Literal["table1", "figure3", "set_size", "dropout_little_data"] | None = None

@@ -60,7 +60,7 @@ def _begin(settings: StudySettings, directory: StudyDirectory, progress: Progres
     read_spaces(settings)
     remove_parts(directory.root)
     settings = _with_phantom(settings, directory, progress)
-    _check_division(settings, listing(_cohort(settings)))
+    check_division(settings, listing(settings_cohort(settings)))
     arrays = _arrays(settings, directory, progress)
     settings = _with_precision(settings, arrays)
     _tell(settings, arrays, progress)
@@ -145,7 +145,12 @@ def _with_phantom(settings: StudySettings, directory: StudyDirectory, progress: 
     return settings.model_copy(update={"cohort": settings.cohort.model_copy(update={"path": path})})
 
 
-def _cohort(settings: StudySettings) -> Cohort:
+def settings_cohort(settings: StudySettings) -> Cohort:
+    """The scans of a study whose cohort has a path.
+
+    Raises:
+        BadInput: They cannot be read.
+    """
     source = settings.cohort
     assert source.path is not None
     return read_cohort(
@@ -157,7 +162,12 @@ def _cohort(settings: StudySettings) -> Cohort:
     )
 
 
-def _check_division(settings: StudySettings, cohort: Listing) -> None:
+def check_division(settings: StudySettings, cohort: Listing) -> None:
+    """See that cohort, split, folds and search spaces fit together.
+
+    Raises:
+        BadInput: They do not.
+    """
     development, _ = draw_split(settings, cohort)
     folds = study_folds(settings, cohort, positions(cohort, development), settings.seed)
     checked_spaces(settings, folds)
@@ -170,7 +180,7 @@ def _arrays(
     assert settings.cohort.path is not None
     if not settings.cohort.path.exists() and directory.cohort.exists():
         return open_arrays(directory.cohort)
-    cohort = _cohort(settings)
+    cohort = settings_cohort(settings)
     spec = effective_preprocessing(settings)
     with progress.stage("cohort", len(cohort.scans)) as update:
         return build_arrays(

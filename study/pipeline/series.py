@@ -23,16 +23,17 @@ from analysis.series import write_series
 from study.badinput import BadInput
 from study.fields import set_field
 from study.pipeline import stages
+from study.pipeline.division import Listing, listing
 from study.pipeline.lock import occupied
-from study.pipeline.prepare import effective_preprocessing, prepare
-from study.pipeline.prepared import Prepared
+from study.pipeline.prepare import check_division, effective_preprocessing, prepare, settings_cohort
+from study.pipeline.prepared import Prepared, read_spaces
 from study.pipeline.progress import Progress
 from study.pipeline.record_of_series import check_record
 from study.pipeline.refusal import leaving_nothing
 from study.pipeline.search import is_searched
 from study.pipeline.test import tested
 from study.record import StudyDirectory, write_yaml
-from study.settings import StudySettings, validate_settings
+from study.settings import CohortSettings, StudySettings, validate_settings
 from study.sweep.cluster import start_ray
 
 LEGAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -43,7 +44,7 @@ TAKEN = ("findings", CELLS)
 def is_series(settings: StudySettings) -> bool:
     """Whether a study file asks for several studies."""
     nested = settings.validation.outer_folds is not None and settings.split.outer_fold is None
-    return bool(settings.series) or nested
+    return settings.series is not None or nested
 
 
 def members(settings: StudySettings) -> dict[str, StudySettings]:
@@ -52,7 +53,7 @@ def members(settings: StudySettings) -> dict[str, StudySettings]:
     Raises:
         BadInput: A name is no folder's, a field is unknown or out of its range, or a member is a series.
     """
-    overrides: Mapping[str, Mapping[str, object]] = settings.series
+    overrides: Mapping[str, Mapping[str, object]] = settings.series or {}
     if settings.validation.outer_folds is not None:
         if overrides:
             raise BadInput(
@@ -73,11 +74,11 @@ def _member(settings: StudySettings, name: str, fields: Mapping[str, object]) ->
             where="series",
             fix="Rename it",
         )
-    content = settings.model_dump(mode="json", exclude={"series", "experiment"})
+    content = settings.model_dump(mode="json", exclude={"series", "experiment", "map"})
     for key, value in fields.items():
         set_field(content, key, value)
     member = validate_settings(content, where)
-    if is_series(member):
+    if is_series(member) or member.map is not None:
         raise BadInput("a study of a series cannot be a series", where=where, fix="Take that field out")
     return member
 
@@ -111,6 +112,8 @@ def _prepare(
 ) -> dict[str, Prepared]:
     """All studies prepared, so that what does not fit is known before the first is trained."""
     check_record(settings, root, known=studies)
+    if not StudyDirectory(root).series.exists():
+        _check_all(studies)
     prepared: dict[str, Prepared] = {}
     for name, study in studies.items():
         _lend_arrays(study, root / name, prepared, studies)
@@ -119,6 +122,20 @@ def _prepare(
             prepared[name] = prepare(study, root / name, progress, accept)
     write_yaml(StudyDirectory(root).series, settings.model_dump(mode="json"))
     return prepared
+
+
+def _check_all(studies: Mapping[str, StudySettings]) -> None:
+    """See that every study fits its cohort before a voxel of any is read; phantoms have yet to be made."""
+    read: dict[CohortSettings, Listing] = {}
+    for name, study in studies.items():
+        try:
+            read_spaces(study)
+            if study.cohort.path is not None:
+                if study.cohort not in read:
+                    read[study.cohort] = listing(settings_cohort(study))
+                check_division(study, read[study.cohort])
+        except BadInput as error:
+            raise BadInput(error.what, where=f"series.{name}: {error.where}", fix=error.fix) from error
 
 
 def _lend_arrays(

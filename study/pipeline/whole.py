@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from pathlib import Path
 
+from study.badinput import BadInput
 from study.pipeline import stages
 from study.pipeline.paying import run_map
 from study.pipeline.progress import Progress
@@ -19,9 +20,15 @@ def run(settings: StudySettings, root: Path, progress: Progress) -> None:
         BadInput: The directory holds something else, or settings and cohort do not fit together.
     """
     if settings.map is not None:
+        if is_series(settings):
+            raise BadInput("`map` and a series cannot both be set", where="map", fix="Take one of them out")
         run_map(settings, root, progress)
     elif is_series(settings):
         run_series(settings, root, progress)
+    elif settings.experiment is not None:
+        raise BadInput(
+            "`experiment` belongs to a series", where="experiment", fix="Take it out, or set `series`"
+        )
     else:
         stages.run(settings, root, progress)
 
