@@ -1,30 +1,12 @@
 """Where findings become files: tables as CSV, figures as SVG and PNG, and nowhere else."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.figure import Figure
 
-from analysis.style import saved
+from analysis.drawing import Drawing
 from study.record import atomic, write_text
-
-
-@dataclass(frozen=True, kw_only=True)
-class Drawing:
-    """A figure with the words that go with it."""
-
-    name: str
-    """Stem of its files."""
-    title: str
-    caption: str
-    """Which scans and seeds, how to read it, how often the test set was opened."""
-    figure: Figure
-
-    def image(self, kind: str) -> bytes:
-        """The figure as `svg` or `png`; the same bytes for the same figure."""
-        return saved(self.figure, kind)
 
 
 def write_all(place: Path, tables: Mapping[str, pd.DataFrame], drawings: Iterable[Drawing]) -> list[Path]:

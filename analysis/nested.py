@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.files import Drawing
+from analysis.drawing import Drawing
 from analysis.records import REFERENCE, Records
 from analysis.scatter import predicted_against_true
 from analysis.selection import best_trial

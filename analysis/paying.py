@@ -14,7 +14,8 @@ from matplotlib.image import AxesImage
 from scipy import stats
 
 from analysis import page
-from analysis.files import Drawing, write_all
+from analysis.drawing import Drawing
+from analysis.files import write_all
 from analysis.script import run_script
 from analysis.style import INK, styled
 from analysis.words import fixed, interval, signed

@@ -12,7 +12,9 @@ import pandas as pd
 
 from analysis import page
 from analysis.comparison import comparison_table
-from analysis.files import Drawing, write_all
+from analysis.detectable import detectable_table
+from analysis.drawing import Drawing
+from analysis.files import write_all
 from analysis.nested import pooled_records, pooled_scatter, pooling_note
 from analysis.paper import table1, table1_figure
 from analysis.published import published
@@ -24,7 +26,7 @@ from analysis.summary import summarise
 from analysis.tested import agreement_table
 from analysis.training_sizes import (
     curve_comparison,
-    readable_comparison,
+    readable_curve_comparison,
     training_curve,
     training_curve_figure,
 )
@@ -79,7 +81,12 @@ def _side_by_side(table: pd.DataFrame) -> Chapter:
 def _nested(turns: list[Records]) -> Chapter:
     pooled, note = pooled_records(turns), pooling_note(turns)
     agreement, comparison = agreement_table(pooled), comparison_table(pooled)
-    found = {"summary": summarise(pooled, agreement), "comparison": comparison}
+    found = {
+        # How much longer an arm would need is a matter of each fold.
+        "summary": summarise(pooled, agreement, pd.DataFrame(columns=["arm", "needed"])),
+        "comparison": comparison,
+        "detectable": detectable_table(pooled, comparison),
+    }
     drawing = pooled_scatter(pooled, agreement, note)
     lead = "".join(page.paragraph(text, kind) for text, kind in verdict_sentences(pooled, found))
     lead += page.paragraph(note, "soft")
@@ -90,7 +97,8 @@ def _nested(turns: list[Records]) -> Chapter:
         ),
         ("Arms compared", compared(comparison)),
     ]
-    tables = {"agreement": agreement, "comparison": comparison, "predictions": pooled.predictions}
+    tables = {"agreement": agreement, "predictions": pooled.predictions}
+    tables |= {name: found[name] for name in ("comparison", "detectable")}
     return Chapter(tables, [drawing], lead, sections)
 
 
@@ -121,7 +129,11 @@ def _experiment(experiment: str, studies: Mapping[str, Records], table: pd.DataF
         "Williams' test on the ICCs, which is approximate.",
         "soft",
     )
-    body = _picture(drawing) + page.table(readable_comparison(comparison), "Averaged over the curve") + note
+    body = (
+        _picture(drawing)
+        + page.table(readable_curve_comparison(comparison), "Averaged over the curve")
+        + note
+    )
     tables = {"training_sizes": curve, "curve_comparison": comparison}
     return Chapter(tables, [drawing], "", [(f"The paper's experiment: {experiment}", body + soft)])
 

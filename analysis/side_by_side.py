@@ -12,11 +12,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.files import Drawing, write_all
+from analysis.drawing import Drawing
+from analysis.files import write_all
 from analysis.records import Records, development_scans, read_records
 from analysis.script import run_script
 from analysis.style import FAINT, INK, MARKERS, REFERENCES, colour, legend_of, styled, verdict_of
-from analysis.summary import summarise, verdict_text
+from analysis.summary import still_improving, summarise, verdict_text
 from analysis.tested import agreement_table
 from analysis.words import NOTHING, fixed, interval, number
 from study.badinput import BadInput
@@ -80,7 +81,7 @@ def side_by_side(folders: Mapping[str, Path]) -> pd.DataFrame:
 
 def _study(name: str, records: Records) -> pd.DataFrame:
     agreement = agreement_table(records)
-    table = summarise(records, agreement)
+    table = summarise(records, agreement, still_improving(records))
     own = agreement[(agreement["cohort"] == "test") & (agreement["seed"] != "mean")]
     by_seed = own.groupby("arm")["icc"].agg(["mean", "std"])
     by_seed.columns = pd.Index(["icc_seed_mean", "icc_seed_sd"])

@@ -8,12 +8,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.inference import holm, paired_bootstrap, swap_permutation, williams
+from analysis.baselines import readable_comparison
+from analysis.comparison import compared
+from analysis.inference import holm
 from analysis.records import Records, development_scans
 from analysis.style import FAINT, colour, styled
 from analysis.tested import averaged, standing_predictions
-from analysis.words import fixed, in_order, interval, p_value, signed
-from study.agreement import icc
+from analysis.words import in_order
 
 RESAMPLES = 2000
 """Of the bootstrap of a point's MSE."""
@@ -51,17 +52,14 @@ def training_curve(studies: Mapping[str, Records], side_by_side: pd.DataFrame) -
 def curve_comparison(studies: Mapping[str, Records]) -> pd.DataFrame:
     """Pairs of arms on predictions averaged over seeds and over all training sizes of a protocol.
 
-    Only scans that every study of the protocol tested take part. Columns: protocol, first, second, sizes,
-    scans, icc_difference with its 95% interval (paired percentile bootstrap over scans), swap_p_icc, its Holm
-    adjustment over the rows, williams_t and williams_p on the ICCs, as in the paper, approximate.
+    Only scans that every study of the protocol tested take part. Columns: protocol, sizes (studies averaged),
+    and those of `comparison_table`; the Holm adjustment is over all rows.
     """
     protocols = sorted({_protocol(records) for records in studies.values()})
     rows = [
-        row
+        {"protocol": protocol} | row
         for protocol in protocols
-        for row in _compared(
-            protocol, [records for records in studies.values() if _protocol(records) == protocol]
-        )
+        for row in _compared([each for each in studies.values() if _protocol(each) == protocol])
     ]
     table = pd.DataFrame(rows)
     if not table.empty:
@@ -69,24 +67,14 @@ def curve_comparison(studies: Mapping[str, Records]) -> pd.DataFrame:
     return table
 
 
-def readable_comparison(table: pd.DataFrame) -> pd.DataFrame:
+def readable_curve_comparison(table: pd.DataFrame) -> pd.DataFrame:
     """`curve_comparison` as texts."""
-    return pd.DataFrame(
-        [
-            {
-                "arms": f"{row['first']} − {row['second']}",
-                "protocol": row["protocol"],
-                "studies averaged": str(row["sizes"]),
-                "test scans": str(row["scans"]),
-                "ICC": f"{fixed(row['icc_first'])} − {fixed(row['icc_second'])}",
-                "difference [95%]": f"{signed(row['icc_difference'], 3)} "
-                f"{interval(row['icc_low'], row['icc_high'], 3)}",
-                "swap test p (Holm)": f"{p_value(row['swap_p_icc'])} ({p_value(row['swap_p_icc_holm'])})",
-                "Williams t (p)": f"{fixed(row['williams_t'])} ({p_value(row['williams_p'])})",
-            }
-            for _, row in table.iterrows()
-        ]
-    )
+    shown = readable_comparison(table)
+    if not table.empty:
+        protocols = ["paper's" if protocol == "paper" else "setsum's" for protocol in table["protocol"]]
+        shown.insert(1, "protocol", protocols)
+        shown.insert(2, "studies averaged", [str(sizes) for sizes in table["sizes"]])
+    return shown
 
 
 @styled
@@ -131,49 +119,20 @@ def _lines(axis: Axes, rows: pd.DataFrame, names: tuple[str, str, str]) -> None:
         axis.plot(x, value, "o-", color=colour(arm), ms=4, lw=1.2, label=arm)
 
 
-def _compared(protocol: str, studies: Sequence[Records]) -> list[dict[str, object]]:
+def _compared(studies: Sequence[Records]) -> list[dict[str, object]]:
     tables = [averaged(standing_predictions(records)) for records in studies]
-    both = (
+    kept = {name: (name, "first") for name in ("site", "label")}
+    mean = (
         pd.concat(tables)
         .groupby(["arm", "scan"], as_index=False)
-        .agg(label=("label", "first"), prediction=("prediction", "mean"), sizes=("prediction", "size"))
+        .agg(**kept, prediction=("prediction", "mean"), seeds=("seeds", "max"), sizes=("seeds", "size"))
     )
-    both = both[both["sizes"] == len(studies)]
-    wide = both.pivot(index="scan", columns="arm", values="prediction").sort_index()
-    wide["label"] = both.drop_duplicates("scan").set_index("scan")["label"]
-    rows = []
-    for first, second in PAIRS:
-        if first in wide and second in wide:
-            pair = wide[["label", first, second]].dropna()
-            labels, x, y = (pair[name].to_numpy(float) for name in ("label", first, second))
-            seed = [studies[0].seed, crc32(f"{protocol} {first} {second}".encode())]
-            row = {"protocol": protocol, "first": first, "second": second, "sizes": len(studies)}
-            rows.append(row | _pair(x, y, labels, np.random.default_rng(seed)))
-    return rows
-
-
-def _pair(
-    x: np.ndarray, y: np.ndarray, labels: np.ndarray, generator: np.random.Generator
-) -> dict[str, object]:
-    gap = paired_bootstrap(x, y, labels, generator=generator)
-    swap = swap_permutation(x, y, labels, generator=generator)
-    iccs = float(icc(x, labels)), float(icc(y, labels))
-    t, p = williams(*iccs, float(icc(x, y)), len(labels))
-    return {
-        "scans": len(labels),
-        "icc_first": iccs[0],
-        "icc_second": iccs[1],
-        "icc_difference": gap.icc,
-        "icc_low": gap.icc_interval.low,
-        "icc_high": gap.icc_interval.high,
-        "mse_difference": gap.mse,
-        "mse_low": gap.mse_interval.low,
-        "mse_high": gap.mse_interval.high,
-        "swap_p_icc": swap.icc,
-        "swap_p_mse": swap.mse,
-        "williams_t": t,
-        "williams_p": p,
-    }
+    mean = mean[mean["sizes"] == len(studies)]
+    return [
+        {"sizes": len(studies)} | compared(mean, first, second, studies[0].seed)
+        for first, second in PAIRS
+        if {first, second} <= set(mean["arm"])
+    ]
 
 
 def _mse_interval(records: Records, arm: str) -> tuple[float, float]:

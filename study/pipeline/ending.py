@@ -8,7 +8,7 @@ from rich.table import Table
 from analysis.paying import CELLS, paying_table, read_cells, readable_map
 from analysis.records import read_records
 from analysis.side_by_side import member_folders, readable_side_by_side, side_by_side
-from analysis.summary import readable, summarise
+from analysis.summary import readable, still_improving, summarise
 from analysis.tested import agreement_table
 from analysis.words import opening_note
 from study.record import StudyDirectory
@@ -32,7 +32,7 @@ def print_ending(directory: StudyDirectory, console: Console) -> None:
         console.print(f"report: {directory.report}", markup=False, highlight=False, soft_wrap=True)
         return
     records = read_records(directory.root)
-    rows = readable(summarise(records, agreement_table(records)))
+    rows = readable(summarise(records, agreement_table(records), still_improving(records)))
     print_table(rows.drop(columns=SIMPLEST), console)
     lines = [
         f"{arm}: least regularised within one standard error of the winner: {simplest}"
