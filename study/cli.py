@@ -31,6 +31,9 @@ StudyDir = Annotated[Path, typer.Argument(help="A study directory.", metavar="DI
 Seed = Annotated[int | None, typer.Option(min=0, help="Everything random derives from it.")]
 Cpus = Annotated[float | None, typer.Option("--cpus-per-trial", help="CPU cores of one trial.")]
 Gpus = Annotated[str | None, typer.Option("--gpus-per-trial", help="GPUs of one trial, a share, or auto.")]
+Pseudonymise = Annotated[
+    bool, typer.Option("--pseudonymise", help="Numbers for scan ids; their key is DIR/pseudonyms.csv.")
+]
 Accept = Annotated[list[str] | None, typer.Option(help="Go on though this has changed: code.")]
 Address = Annotated[
     str | None, typer.Option(help="Address of a Ray cluster; a local one is started otherwise.")
@@ -124,11 +127,11 @@ def findings(directory: StudyDir) -> None:
 
 
 @app.command()
-def report(directory: StudyDir) -> None:
+def report(directory: StudyDir, pseudonymise: Pseudonymise = False) -> None:
     """Write the self-contained report.html."""
     from analysis.report import write_report
 
-    typer.echo(write_report(_existing(directory)))
+    typer.echo(write_report(_existing(directory), pseudonymise=pseudonymise))
 
 
 @app.command()
@@ -217,9 +220,8 @@ def inspect(
     from study.cohort.scans import read_cohort
 
     scans = read_cohort(cohort, layout, label=label)
-    text = summary(scans)
     slices_figure(scans, png)
-    typer.echo(f"{text}\nslices: {png}")
+    typer.echo(f"{summary(scans)}\nslices: {png}")
 
 
 @app.command()
