@@ -1,8 +1,7 @@
 """Findings: every table as CSV, every figure as SVG and PNG, from a study directory.
 
-`python -m analysis.findings STUDY_DIR [NAME]` writes them, or the one of that name, under
-STUDY_DIR/findings. Files are written here
-and nowhere else; what is in them comes from one function a table and one a figure.
+`python -m analysis.findings STUDY_DIR [NAME]` writes them, or the one of that name, under STUDY_DIR/findings.
+What is in them comes from one function a table and one a figure; `analysis.files` writes them.
 """
 
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from analysis.detectable import detectable_table
 from analysis.drawing import Drawing, label_spread
 from analysis.exploration import exploration_drawings, exploration_tables
 from analysis.extrapolation import improving_note
+from analysis.files import write_all
 from analysis.optimism import optimism_figure, optimism_table
 from analysis.per_seed import per_seed_table
 from analysis.records import Records, read_records
@@ -30,7 +30,7 @@ from analysis.tested import agreement_table, averaged, external_cohorts, standin
 from analysis.words import in_order, opened, opening_note, slug
 from analysis.worst import worst_figure
 from study.badinput import BadInput
-from study.record import StudyDirectory, atomic, write_text
+from study.record import StudyDirectory
 
 
 def tables(records: Records) -> dict[str, pd.DataFrame]:
@@ -79,20 +79,8 @@ def write_findings(root: Path, only: str | None = None) -> list[Path]:
     """
     records = read_records(root)
     place = StudyDirectory(Path(root)).findings
-    written = []
     found = tables(records)
-    for name, table in found.items():
-        if table.empty or only not in (None, name):
-            continue
-        written.append(place / f"{name}.csv")
-        write_text(written[-1], table.to_csv(index=False))
-    for drawing in drawings(records, found):
-        if only not in (None, drawing.name):
-            continue
-        for kind in ("svg", "png"):
-            written.append(place / f"{drawing.name}.{kind}")
-            with atomic(written[-1]) as stream:
-                stream.write(drawing.image(kind))
+    written = write_all(place, found, drawings(records, found), only)
     if only and not written:
         raise BadInput(
             f"has no table or figure `{only}`", where=str(root), fix="Leave it out: all are written"

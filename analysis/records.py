@@ -76,5 +76,11 @@ def read_records(root: Path) -> Records:
     )
 
 
+def development_scans(records: Records) -> int:
+    """How many scans the study develops on, all of them: not each has an out-of-fold prediction."""
+    split = StudyDirectory(records.root).split
+    return len(read_json(split)["development"]) if split.is_file() else len(records.development)
+
+
 def _frame_or_empty(path: Path, columns: list[str]) -> pd.DataFrame:
     return read_frame(path) if path.is_file() else pd.DataFrame(columns=columns)

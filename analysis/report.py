@@ -83,7 +83,7 @@ def _tabs(
     tabs: dict[str, list[Section]] = {
         RESULT: [
             ("Result", _result(records, found)),
-            ("Arms compared", _comparison(records, found["comparison"])),
+            ("Arms compared", compared(found["comparison"], opening_note(records.openings))),
         ],
         AGREEMENT: [],
         MISSED: [],
@@ -130,7 +130,8 @@ def _result(records: Records, found: dict[str, pd.DataFrame]) -> str:
     return body + "".join(page.paragraph(note, "soft") for note in notes)
 
 
-def _comparison(records: Records, table: pd.DataFrame) -> str:
+def compared(table: pd.DataFrame, opening: str = "") -> str:
+    """The section on pairs of arms; `opening` says how often their test scans were opened."""
     if table.empty:
         return ""
     within = "within sites" if table["stratified"].any() else "over all scans"
@@ -142,7 +143,7 @@ def _comparison(records: Records, table: pd.DataFrame) -> str:
         "in the paper, approximate: it was made for Pearson correlations, where it stands last."
     )
     body = page.table(readable_comparison(table), "Differences between arms on the same test scans")
-    return body + page.paragraph(note, "soft") + page.paragraph(opening_note(records.openings), "soft")
+    return body + page.paragraph(note, "soft") + (page.paragraph(opening, "soft") if opening else "")
 
 
 def _figures(

@@ -43,6 +43,11 @@ class StudyDirectory:
         return self.root / "study.yaml"
 
     @property
+    def series(self) -> Path:
+        """Of a series, in place of `settings`: its studies lie in folders beside it."""
+        return self.root / "series.yaml"
+
+    @property
     def split(self) -> Path:
         return self.root / "split.json"
 
