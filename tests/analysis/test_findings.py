@@ -86,7 +86,10 @@ def test_every_table_is_csv_and_every_figure_svg_and_png(finished: Path):
     assert all(path.stat().st_size > 0 for path in written)
     figures = {path.stem for path in written if path.suffix == ".svg"}
     of_cohorts = {f"{name}{of}" for name in ("predictions", "bland_altman") for of in ("", "_valdo-2021")}
-    assert figures == of_cohorts | {"curves", "tradeoff", "cost", "slices", "price", "optimism"}
+    of_search = {"curves", "coordinates", "tradeoff", "cost", "slices", "price", "optimism"}
+    worst = {name for name in figures if name.startswith("worst_")}
+    assert figures - worst == of_cohorts | of_search
+    assert worst == {f"worst_{arm}" for arm in ("base", "dropout", "set-sum")}
     assert figures == {path.stem for path in written if path.suffix == ".png"}
     for name in ("summary", "comparison", "agreement"):
         table = pd.read_csv(finished / "findings" / f"{name}.csv")
