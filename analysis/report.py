@@ -26,11 +26,15 @@ from analysis.selection import is_mae
 from analysis.style import IN_THE_DARK
 from analysis.summary import readable
 from analysis.tested import external_cohorts, stale_arms, standing_predictions
+from analysis.trade_offs_page import trade_offs
 from analysis.verdict import verdict_sentences
 from analysis.words import NOTHING, fixed, interval, number, opening_note, signed
 from study.record import StudyDirectory, write_text
 
-SHAPED = ("summary", "comparison", "agreement", "per_seed", "confirmed", "trials")
+SHAPED = (
+    *("summary", "comparison", "agreement", "per_seed", "confirmed", "trials"),
+    *("improving", "price", "shift"),
+)
 """Tables that are shown in a shape of their own."""
 RESULT, AGREEMENT, MISSED = "Result", "Agreement", "Largest errors"
 TRADE_OFFS, SEARCH, ORIGIN = "Trade-offs", "Search", "Provenance"
@@ -97,7 +101,7 @@ def _tabs(
         ("Predictions by scan", by_scan),
         ("Agreement by seed", _per_seed(found["per_seed"]) + _agreement(records, found["agreement"])),
     ]
-    tabs[TRADE_OFFS].append(("As tables", plain_tables(found, SHAPED)))
+    tabs[TRADE_OFFS] += [("In numbers", trade_offs(found)), ("As tables", plain_tables(found, SHAPED))]
     tabs[SEARCH] += [
         ("Confirmed configurations", _confirmed(found["confirmed"])),
         ("All trials", trials_by_score(found["trials"])),

@@ -11,6 +11,7 @@ from analysis.extrapolation import (
     in_words,
     needed_presentations,
 )
+from analysis.findings import tables
 from analysis.records import read_records
 from analysis.summary import summary_table
 from analysis.verdict import verdict_sentences
@@ -82,6 +83,6 @@ def test_what_an_improving_arm_needs_stands_in_the_end_table_and_the_verdict(fin
     assert len(improving)
     assert improving["needed"].str.contains("presentations").all()
     assert summary.loc[summary["verdict"] != "improving", "needed"].isna().all()
-    found = {"summary": summary, "comparison": pd.DataFrame()}
-    said = " ".join(text for text, _ in verdict_sentences(read_records(finished), found))
+    records = read_records(finished)
+    said = " ".join(text for text, _ in verdict_sentences(records, tables(records)))
     assert all(needed in said for needed in improving["needed"])

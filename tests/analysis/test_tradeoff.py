@@ -12,7 +12,9 @@ from analysis.searched import read_searched
 from analysis.selection import least_regularised
 from analysis.shift import shift_table
 from analysis.smooth import FEWEST, smooth
+from analysis.trade_offs_page import trade_offs
 from analysis.tradeoff import judged, smoothed_table, tradeoff_table
+from analysis.words import signed
 from study.record import StudyDirectory, write_frame
 
 
@@ -140,3 +142,12 @@ def test_the_resampling_shift_is_in_label_standard_deviations(finished):
     assert table.loc[("test", "base"), "resampling_shift"] == pytest.approx(2 / labels.std(ddof=0))
     assert table.loc[("test", "base"), "shift_sd"] == pytest.approx(0, abs=1e-9)
     assert table.loc[("development", "base"), "resampling_shift"] == pytest.approx(0.1)
+
+
+def test_the_report_shows_what_unfinished_arms_need_the_price_and_the_shift(finished):
+    found = exploration_tables(read_records(finished))
+    shown = trade_offs(found)
+    assert all(needed in shown for needed in found["improving"]["needed"])
+    assert shown.count("<table") == 3
+    assert signed(found["shift"]["resampling_shift"].iloc[-1]) in shown
+    assert trade_offs({name: table.iloc[:0] for name, table in found.items()}) == ""
