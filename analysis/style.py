@@ -124,7 +124,9 @@ def saved(figure: Figure, kind: str) -> bytes:
     """The figure as `svg` or `png`; the same bytes for the same figure, whenever it is drawn."""
     stream = BytesIO()
     with mpl.rc_context({"svg.hashsalt": "setsum"}):
-        figure.savefig(stream, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
+        # In an SVG only thousands of points are pixels; finer ones would make a report of many megabytes.
+        dpi, metadata = (100, {"Date": None}) if kind == "svg" else (160, None)
+        figure.savefig(stream, format=kind, dpi=dpi, metadata=metadata)
     return stream.getvalue()
 
 
