@@ -1,7 +1,9 @@
 """Arms against each other on the same test scans, each arm averaged over its seeds first.
 
 The primary result is the paired bootstrap interval of the ICC difference and the swap permutation
-test; Williams' test on the ICCs stands beside them 'as in the paper, approximate'.
+test. Williams' test on the ICCs stands beside them 'as in the paper, approximate', and after it the
+test it was made for, on Pearson correlations, with Zou's interval: neither sees an arm's bias as the
+ICC does.
 """
 
 from collections.abc import Sequence
@@ -10,18 +12,27 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 
+from analysis.correlations import zou_interval
 from analysis.inference import holm, paired_bootstrap, swap_permutation, williams
 from analysis.records import Records
+from analysis.scores import pearson
 from analysis.tested import averaged, standing_predictions
 from analysis.words import in_order, opened
-from study.agreement import icc
+from study.agreement import Floats, icc
 
 SMALLEST_STRATUM = 5
 """Test scans every site needs before resampling within sites: fewer hardly vary."""
 
+ARMS_FAMILY = "arms"
+"""Rows that claim an arm is better: every arm against `base`, `set_sum_dropout` against `dropout`."""
+EXPLANATIONS = "explanations"
+"""Rows that ask why `set_sum` is better: its ablations against it."""
+ABLATIONS = ("blank_only", "bias_penalty")
+
 COLUMNS = [
     "first",
     "second",
+    "family",
     "scans",
     "seeds_first",
     "seeds_second",
@@ -29,6 +40,8 @@ COLUMNS = [
     "icc_difference",
     "icc_low",
     "icc_high",
+    "icc_low_90",
+    "icc_high_90",
     "mse_difference",
     "mse_low",
     "mse_high",
@@ -37,60 +50,114 @@ COLUMNS = [
     "swap_p_mse",
     "williams_t",
     "williams_p",
+    "pearson_difference",
+    "pearson_low",
+    "pearson_high",
+    "williams_pearson_t",
+    "williams_pearson_p",
 ]
 
 
 def pairs_of_interest(arms: Sequence[str]) -> list[tuple[str, str]]:
-    """Every arm against `base`, then `set_sum_dropout` against `dropout`, as far as they are there."""
+    """Every arm against `base`, `set_sum_dropout` against `dropout`, ablations against `set_sum`."""
     present = in_order(arms)
     pairs = [(arm, "base") for arm in present if arm != "base" and "base" in present]
-    if {"set_sum_dropout", "dropout"} <= set(present):
-        pairs.append(("set_sum_dropout", "dropout"))
-    return pairs
+    extra = [("set_sum_dropout", "dropout"), *((ablation, "set_sum") for ablation in ABLATIONS)]
+    return pairs + [pair for pair in extra if set(pair) <= set(present)]
 
 
 def comparison_table(records: Records, cohort: str = "test") -> pd.DataFrame:
-    """A row a pair of arms; differences are first minus second, intervals 95%.
+    """A row a pair of arms; differences are first minus second, intervals 95% (`_90`: 90%).
 
-    `swap_p_icc_holm` is adjusted over the table's rows. Scans that only one arm predicted are left
-    out of that pair. Empty without test predictions of two arms.
+    `swap_p_icc_holm` is adjusted within each `family`: the claims that an arm is better are one, the
+    explanations of `set_sum`'s gain another. Scans that only one arm predicted are left out of that
+    pair. Empty without test predictions of two arms.
     """
     predictions = averaged(standing_predictions(records, cohort))
     arms = [arm for arm in predictions["arm"].unique() if arm in set(records.trials["arm"])]
-    rows = [_row(predictions, first, second, records.seed) for first, second in pairs_of_interest(arms)]
+    rows = [
+        compared(predictions, first, second, records.seed) | {"family": _family(first, second)}
+        for first, second in pairs_of_interest(arms)
+    ]
+    return finished(rows, records, cohort)
+
+
+def finished(rows: Sequence[dict[str, object]], records: Records, cohort: str) -> pd.DataFrame:
+    """Rows of `compared` with their `family` as a table, adjusted within families, with openings."""
     table = pd.DataFrame(rows, columns=COLUMNS)
-    table["swap_p_icc_holm"] = holm(table["swap_p_icc"].astype(float))
+    for members in table.groupby("family").groups.values():
+        table.loc[members, "swap_p_icc_holm"] = holm(table.loc[members, "swap_p_icc"].astype(float))
+    table["swap_p_icc_holm"] = table["swap_p_icc_holm"].astype(float)
     table["test_openings"], table["test_opened_at"] = opened(records.openings, cohort)
     return table
 
 
-def _row(predictions: pd.DataFrame, first: str, second: str, seed: int) -> dict[str, object]:
+def compared(predictions: pd.DataFrame, first: str, second: str, seed: int) -> dict[str, object]:
+    """Everything about one pair but its family: see COLUMNS.
+
+    Args:
+        predictions: arm, scan, site, label, prediction, seeds; a row an arm and scan (`averaged`).
+        first, second: Arms, or reference rows.
+        seed: The study's.
+    """
     both = _side_by_side(predictions, first, second)
     x, y, labels = (both[name].to_numpy(float) for name in ("prediction", "prediction_second", "label"))
-    sites = _strata(both["site"])
-    # From the study's seed and the pair's names, so that neither other arms nor their order matter.
-    drawn = np.random.default_rng([seed, crc32(f"{first} {second}".encode())])
-    gap = paired_bootstrap(x, y, labels, generator=drawn, strata=sites)
-    swap = swap_permutation(x, y, labels, generator=drawn)
-    t, p = williams(float(icc(x, labels)), float(icc(y, labels)), float(icc(x, y)), len(both))
-    return {
+    row: dict[str, object] = {
         "first": first,
         "second": second,
         "scans": len(both),
         "seeds_first": int(both["seeds"].max()) if len(both) else 0,
         "seeds_second": int(both["seeds_second"].max()) if len(both) else 0,
-        "stratified": sites is not None,
+        "stratified": _strata(both["site"]) is not None,
+    }
+    # From the study's seed and the pair's names, so that neither other arms nor their order matter.
+    source = [seed, crc32(f"{first} {second}".encode())]
+    return row | _primary(x, y, labels, _strata(both["site"]), source) | _correlations(x, y, labels)
+
+
+def _primary(
+    x: Floats, y: Floats, labels: Floats, sites: list[str] | None, source: list[int]
+) -> dict[str, object]:
+    drawn = np.random.default_rng(source)
+    gap = paired_bootstrap(x, y, labels, generator=drawn, strata=sites)
+    swap = swap_permutation(x, y, labels, generator=drawn)
+    # From the same resamples, so that the 90% interval lies within the other.
+    narrower = paired_bootstrap(
+        x, y, labels, generator=np.random.default_rng(source), strata=sites, level=0.9
+    ).icc_interval
+    return {
         "icc_difference": gap.icc,
         "icc_low": gap.icc_interval.low,
         "icc_high": gap.icc_interval.high,
+        "icc_low_90": narrower.low,
+        "icc_high_90": narrower.high,
         "mse_difference": gap.mse,
         "mse_low": gap.mse_interval.low,
         "mse_high": gap.mse_interval.high,
         "swap_p_icc": swap.icc,
         "swap_p_mse": swap.mse,
+    }
+
+
+def _correlations(x: Floats, y: Floats, labels: Floats) -> dict[str, object]:
+    n = len(labels)
+    t, p = williams(float(icc(x, labels)), float(icc(y, labels)), float(icc(x, y)), n)
+    r = pearson(x, labels), pearson(y, labels), pearson(x, y)
+    limits = zou_interval(*r, n)
+    of_pearson = williams(*r, n)
+    return {
         "williams_t": t,
         "williams_p": p,
+        "pearson_difference": r[0] - r[1],
+        "pearson_low": limits.low,
+        "pearson_high": limits.high,
+        "williams_pearson_t": of_pearson[0],
+        "williams_pearson_p": of_pearson[1],
     }
+
+
+def _family(first: str, second: str) -> str:
+    return EXPLANATIONS if first in ABLATIONS and second == "set_sum" else ARMS_FAMILY
 
 
 def _side_by_side(predictions: pd.DataFrame, first: str, second: str) -> pd.DataFrame:

@@ -5,57 +5,47 @@ and nowhere else; what is in them comes from one function a table and one a figu
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
+from analysis.bland_altman import difference_against_mean
 from analysis.comparison import comparison_table
 from analysis.curves import validation_curves
+from analysis.detectable import detectable_table
+from analysis.drawing import Drawing, label_spread
+from analysis.exploration import exploration_drawings, exploration_tables
+from analysis.extrapolation import improving_note
 from analysis.optimism import optimism_figure, optimism_table
+from analysis.per_seed import per_seed_table
 from analysis.records import Records, read_records
 from analysis.scatter import predicted_against_true
 from analysis.script import run_script
-from analysis.selection import best_trial, is_mae
-from analysis.style import MANY, PIXELS, saved
+from analysis.selection import best_trial
+from analysis.style import MANY, PIXELS
 from analysis.summary import summarise, verdict_text
-from analysis.tested import agreement_table, external_cohorts, standing_predictions
-from analysis.tradeoff import tradeoff_figure, tradeoff_table
+from analysis.tested import agreement_table, averaged, external_cohorts, standing_predictions
 from analysis.words import in_order, opened, opening_note
 from study.record import StudyDirectory, atomic, write_text
-
-
-@dataclass(frozen=True, kw_only=True)
-class Drawing:
-    """A figure with the words that go with it."""
-
-    name: str
-    """Stem of its files."""
-    title: str
-    caption: str
-    """Which scans and seeds, how to read it, how often the test set was opened."""
-    figure: Figure
-
-    def image(self, kind: str) -> bytes:
-        """The figure as `svg` or `png`; the same bytes for the same figure."""
-        return saved(self.figure, kind)
 
 
 def tables(records: Records) -> dict[str, pd.DataFrame]:
     """All tables by the stem of their files; those of stages that have not run are empty."""
     agreement = agreement_table(records)
-    summary = summarise(records, agreement)
+    explored = exploration_tables(records)
+    summary = summarise(records, agreement, explored["improving"])
     counts = [opened(records.openings, cohort) for cohort in agreement["cohort"]]
     agreement["openings"] = [count for count, _ in counts]
     agreement["opened_at"] = [times for _, times in counts]
+    comparison = comparison_table(records)
     return {
         "summary": summary,
-        "comparison": comparison_table(records),
+        "comparison": comparison,
+        "detectable": detectable_table(records, comparison),
         "agreement": agreement,
+        "per_seed": per_seed_table(agreement),
         "confirmed": optimism_table(records),
-        "trials": tradeoff_table(records.trials),
+        **explored,
     }
 
 
@@ -65,11 +55,12 @@ def drawings(records: Records, found: dict[str, pd.DataFrame]) -> Iterator[Drawi
         standing = standing_predictions(records, cohort)
         if not standing.empty:
             yield _scatter(records, found, cohort, standing)
-    yield _curves(records)
-    if (records.trials["status"] == "completed").any():
-        yield _tradeoff(records)
+            yield _bland_altman(records, found, cohort, standing)
+    note = improving_note(found["improving"])
+    yield _curves(records, note)
+    yield from exploration_drawings(records, found)
     if not found["confirmed"].empty:
-        yield _optimism(records, found["confirmed"])
+        yield _optimism(records, found["confirmed"], note)
 
 
 def write_findings(root: Path) -> list[Path]:
@@ -95,35 +86,56 @@ def write_findings(root: Path) -> list[Path]:
     return written
 
 
-def label_spread(records: Records) -> tuple[float, float]:
-    """MSE and MAE of predicting the mean of the development scans' labels; NaN before any prediction."""
-    labels = records.development["label"].to_numpy(float)
-    if labels.size == 0:
-        return float("nan"), float("nan")
-    return float(labels.var()), float(np.abs(labels - labels.mean()).mean())
-
-
 def _scatter(
     records: Records, found: dict[str, pd.DataFrame], cohort: str, standing: pd.DataFrame
 ) -> Drawing:
     arms = found["summary"].dropna(subset=["trial"])
     verdicts = {row["arm"]: verdict_text(row) for _, row in arms.iterrows()}
-    agreement = found["agreement"]
-    scores = agreement[(agreement["cohort"] == cohort) & (agreement["seed"] == "mean")]
-    scans, seeds = standing["scan"].nunique(), int(scores["seeds"].max())
-    own = cohort == "test"
-    where = "test scans" if own else f"scans of the external cohort {cohort}"
+    scores, where, seeds = _of_cohort(found, cohort, standing)
     return Drawing(
-        name="predictions" if own else f"predictions_{_slug(cohort)}",
-        title="Predicted and true" if own else f"Predicted and true: {cohort}",
-        caption=f"{scans} {where}. Points are predictions averaged over up to {seeds} seeds, grey lines "
+        name=_stem("predictions", cohort),
+        title=_title("Predicted and true", cohort),
+        caption=f"{where}. Points are predictions averaged over up to {seeds} seeds, grey lines "
         "their range over seeds; on the dashed line prediction equals label. Brackets: 95% bootstrap "
         f"interval (BCa). {opening_note(records.openings, cohort)}",
         figure=predicted_against_true(standing, scores, verdicts, records.unit),
     )
 
 
-def _curves(records: Records) -> Drawing:
+def _bland_altman(
+    records: Records, found: dict[str, pd.DataFrame], cohort: str, standing: pd.DataFrame
+) -> Drawing:
+    scores, where, seeds = _of_cohort(found, cohort, standing)
+    return Drawing(
+        name=_stem("bland_altman", cohort),
+        title=_title("Errors and limits of agreement", cohort),
+        caption=f"{where}. Points are predictions averaged over up to {seeds} seeds, as prediction minus "
+        "label against the mean of both. Red: the mean difference (bias) and, dashed, the limits that 95% "
+        "of the differences keep to if they are normal and no larger for larger labels (Bland and Altman "
+        f"1999); shaded: 95% intervals of each. {opening_note(records.openings, cohort)}",
+        figure=difference_against_mean(averaged(standing), scores, records.unit),
+    )
+
+
+def _of_cohort(
+    found: dict[str, pd.DataFrame], cohort: str, standing: pd.DataFrame
+) -> tuple[pd.DataFrame, str, int]:
+    """The scores of a cohort's averaged predictions, which scans they are of, and most seeds of an arm."""
+    agreement = found["agreement"]
+    scores = agreement[(agreement["cohort"] == cohort) & (agreement["seed"] == "mean")]
+    where = "test scans" if cohort == "test" else f"scans of the external cohort {cohort}"
+    return scores, f"{standing['scan'].nunique()} {where}", int(scores["seeds"].max())
+
+
+def _stem(name: str, cohort: str) -> str:
+    return name if cohort == "test" else f"{name}_{_slug(cohort)}"
+
+
+def _title(title: str, cohort: str) -> str:
+    return title if cohort == "test" else f"{title}: {cohort}"
+
+
+def _curves(records: Records, improving: str) -> Drawing:
     arms = in_order(records.trials["arm"])
     found = {arm: best_trial(records.trials, records.confirmed, arm) for arm in arms}
     best = {arm: trial for arm, trial in found.items() if trial is not None}
@@ -133,31 +145,20 @@ def _curves(records: Records) -> Drawing:
         caption="Pooled out-of-fold MSE of every trial on the development scans, each scan predicted by "
         "networks that did not train on it. The marker is the chosen length of the arm's best trial, its "
         "shape the verdict. Dashed: the variance of the labels, the error of predicting the mean."
+        + improving
         + (PIXELS if len(records.trials) > MANY else ""),
         figure=validation_curves(records.curves, records.trials, best, label_spread(records)[0]),
     )
 
 
-def _tradeoff(records: Records) -> Drawing:
-    spread = label_spread(records)[is_mae(records.trials)]
-    return Drawing(
-        name="tradeoff",
-        title="Error against regularisation strength",
-        caption="Every completed trial against three faces of the strength of regularisation; trials that "
-        "were pruned, diverged or failed are counted, not ranked. Triangles were still improving when their "
-        "budget ended, crosses never left the mean: neither is evidence against its setting."
-        + (PIXELS if len(records.trials) > MANY else ""),
-        figure=tradeoff_figure(records.trials, spread),
-    )
-
-
-def _optimism(records: Records, table: pd.DataFrame) -> Drawing:
+def _optimism(records: Records, table: pd.DataFrame, improving: str) -> Drawing:
     return Drawing(
         name="optimism",
         title="Searched and confirmed",
         caption=f"The configurations that were trained again with {int(table['seeds'].max())} fresh seeds "
         "and redrawn folds. Above the dashed line the search had flattered them. Confirm uses the same "
-        "development scans: it removes the luck of seeds and folds, not all of the winner's curse.",
+        "development scans: it removes the luck of seeds and folds, not all of the winner's curse."
+        + improving,
         figure=optimism_figure(table, records.confirmed),
     )
 

@@ -3,6 +3,8 @@
 These three rules stand here and nowhere else; the stages and every table ask them.
 """
 
+from collections.abc import Hashable
+
 import numpy as np
 import pandas as pd
 
@@ -96,17 +98,31 @@ def within_one_se(confirmed: pd.DataFrame, oof_confirm: pd.DataFrame, arm: str) 
     """
     best = winner(confirmed, arm)
     errors = _scan_errors(confirmed, oof_confirm, arm)
-    near = [best]
-    for trial in confirmed_means(confirmed, arm).index.difference([best]):
-        if best not in errors or trial not in errors:
-            continue
-        gap = (errors[trial] - errors[best]).dropna()
-        if len(gap) > 1 and gap.mean() <= gap.std(ddof=1) / np.sqrt(len(gap)):
-            near.append(int(trial))
+    compared = errors[errors.columns.intersection(confirmed_means(confirmed, arm).index)]
+    near = [best, *(near_best(compared, best) if best in compared else [])]
     rows = confirmed[(confirmed["arm"] == arm) & confirmed["trial"].isin(near)].drop_duplicates("trial")
-    rows = rows.assign(other=rows["trial"] != best)
+    return int(least_regularised(rows, rows["trial"] == best)["trial"])
+
+
+def near_best(errors: pd.DataFrame, best: Hashable) -> "pd.Index":
+    """The columns whose mean error exceeds that of the best by no more than a standard error.
+
+    Args:
+        errors: A row a scan, a column a trial; the standard error is that of the mean difference from
+            the best, paired by scan.
+        best: Its column.
+    """
+    gaps = errors.sub(errors[best], axis=0)
+    count = gaps.count()
+    near = (count > 1) & (gaps.mean() <= gaps.std(ddof=1) / np.sqrt(count))
+    return errors.columns[near | (errors.columns == best)]
+
+
+def least_regularised(rows: pd.DataFrame, is_best: "pd.Series[bool]") -> "pd.Series":
+    """The row of least mean-error weight, then set size, then dropout, then the best, then by number."""
+    rows = rows.assign(other=~is_best)
     faces = ["mean_error_weight", "expected_set_size", "config.dropout", "other", "trial"]
-    return int(rows.sort_values([face for face in faces if face in rows])["trial"].iloc[0])
+    return rows.sort_values([face for face in faces if face in rows], kind="stable").iloc[0]
 
 
 def _scan_errors(confirmed: pd.DataFrame, oof: pd.DataFrame, arm: str) -> pd.DataFrame:

@@ -18,6 +18,7 @@ INK, FAINT, RULE = "#22262b", "#8a919a", "#b3261e"
 
 COLOURS = {
     "base": "#4d4d4d",
+    "no_augmentation": "#aa4499",
     "dropout": "#e69f00",
     "weight_decay": "#999933",
     "mixup": "#56b4e9",
@@ -30,7 +31,7 @@ COLOURS = {
 }
 """Okabe and Ito's palette, distinguishable by colour-blind readers (yellow replaced: too pale on white)."""
 REFERENCES = ("mean predictor", "threshold rule", "histogram ridge")
-OTHERS = ("#aa4499", "#117733", "#6699cc", "#661100")
+OTHERS = ("#661100", "#117733", "#6699cc")
 
 MANY = 1000
 """Trials in a figure from which it draws them as pixels: as vectors, thousands choke a browser."""
@@ -106,13 +107,13 @@ def verdict_of(value: object) -> str:
 
 
 def panels(
-    count: int, *, width: float = 2.6, height: float = 2.5, most: int = 4
+    count: int, *, width: float = 2.6, height: float = 2.5, most: int = 4, shared: bool = True
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of `count` equal panels in rows of at most `most`, axes shared."""
+    """A figure of `count` equal panels in rows of at most `most`, axes shared or not."""
     rows = math.ceil(max(count, 1) / most)
     columns = math.ceil(max(count, 1) / rows)
     figure = Figure(figsize=(max(4.6, width * columns), height * rows + 0.5), layout="constrained")
-    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    grid = figure.subplots(rows, columns, sharex=shared, sharey=shared, squeeze=False)
     axes = list(grid.flat)
     for spare in axes[count:]:
         spare.set_visible(False)

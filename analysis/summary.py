@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.extrapolation import improving_table, improving_trials
 from analysis.records import Records, read_records
+from analysis.searched import read_searched
 from analysis.selection import best_trial, confirmed_means, within_one_se
 from analysis.tested import agreement_table
 from analysis.words import NOTHING, fixed, in_order, interval, number, opened, short_configuration
@@ -24,6 +26,7 @@ COLUMNS = [
     "test_scans",
     "verdict",
     "stuck_seeds",
+    "needed",
     "one_se_trial",
     "one_se_configuration",
     "seeds",
@@ -39,19 +42,27 @@ def summary_table(root: Path) -> pd.DataFrame:
     search's pooled out-of-fold score, `confirmed_score` and `confirmed_sd` its mean and SD over
     confirm's seeds, `optimism` searched minus confirmed (negative: the search flattered itself),
     `icc_low` and `icc_high` a 95% interval. `verdict` is that of the searched training;
-    `stuck_seeds` counts confirmed trainings that never left the mean.
+    `stuck_seeds` counts confirmed trainings that never left the mean, `needed` says how many
+    presentations an arm that was still improving needs, extrapolated.
 
     Raises:
         BadInput: The study has no trials yet.
     """
     records = read_records(root)
-    return summarise(records, agreement_table(records))
+    return summarise(records, agreement_table(records), still_improving(records))
 
 
-def summarise(records: Records, agreement: pd.DataFrame) -> pd.DataFrame:
-    """`summary_table` of records already read and their `agreement_table`."""
+def still_improving(records: Records) -> pd.DataFrame:
+    """`improving_table` of a study, of whose predictions only what is needed is read."""
+    improving = improving_trials(records.trials, records.confirmed)
+    return improving_table(read_searched(records, improving).followed, improving)
+
+
+def summarise(records: Records, agreement: pd.DataFrame, improving: pd.DataFrame) -> pd.DataFrame:
+    """`summary_table` of records already read, their `agreement_table` and `improving_table`."""
     arms = in_order(records.trials["arm"])
     table = pd.DataFrame([_row(records, arm) for arm in arms])
+    table = table.merge(improving[["arm", "needed"]], on="arm", how="left")
     tested = agreement[(agreement["cohort"] == "test") & (agreement["seed"] == "mean")]
     references = [arm for arm in tested["arm"] if arm not in arms]
     table = pd.concat([table, pd.DataFrame({"arm": references})], ignore_index=True)
@@ -106,8 +117,10 @@ def _trial(records: Records, arm: str, trial: int) -> "pd.Series":
 
 
 def verdict_text(row: "pd.Series") -> str:
-    """The verdict, with the number of confirmed seeds that were stuck where there are any."""
+    """The verdict, with what an improving arm still needs and how many confirmed seeds were stuck."""
     verdict = row["verdict"] if isinstance(row["verdict"], str) else NOTHING
+    if isinstance(row.get("needed"), str):
+        verdict = f"{verdict}, {row['needed']}"
     stuck, seeds = row["stuck_seeds"], row["seeds"]
     if verdict == "stuck" or pd.isna(stuck) or stuck == 0:
         return verdict

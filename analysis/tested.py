@@ -5,9 +5,10 @@ import pandas as pd
 
 from analysis.inference import icc_interval
 from analysis.records import REFERENCE, Records
+from analysis.scores import LIMITS, SCORES, scores_of
 from analysis.selection import best_trial
 from analysis.words import in_order
-from study.agreement import icc, mae, mse
+from study.agreement import icc
 
 
 def standing_predictions(records: Records, cohort: str = "test") -> pd.DataFrame:
@@ -46,8 +47,8 @@ def external_cohorts(records: Records) -> list[str]:
 def agreement_table(records: Records) -> pd.DataFrame:
     """Scores a cohort, arm and seed, then of the predictions averaged over seeds (`seed` 'mean').
 
-    Columns: cohort, arm, seed, seeds, scans, mse, mae, icc, icc_low, icc_high (95%, of the averaged
-    predictions only), bias (mean error, label units), icc_truth (against the labels without rater
+    Columns: cohort, arm, seed, seeds, scans; `SCORES` and `LIMITS` of `analysis.scores`; icc_low,
+    icc_high (95%, of the averaged predictions only); icc_truth (against the labels without rater
     noise, where a phantom has them).
     """
     tables = [_cohort_table(records, cohort) for cohort in ["test", *external_cohorts(records)]]
@@ -67,19 +68,8 @@ def _cohort_table(records: Records, cohort: str) -> pd.DataFrame:
         low, high = interval_of(mean, records.seed)
         limits = {"icc_low": low, "icc_high": high, "seeds": mine["seed"].nunique()}
         rows.append({"arm": arm, "seed": "mean", **_scores(mean), **limits})
-    columns = [
-        "arm",
-        "seed",
-        "seeds",
-        "scans",
-        "mse",
-        "mae",
-        "icc",
-        "icc_low",
-        "icc_high",
-        "bias",
-        "icc_truth",
-    ]
+    interval = ["icc_low", "icc_high"]
+    columns = ["arm", "seed", "seeds", "scans", *SCORES[:3], *interval, *SCORES[3:], *LIMITS, "icc_truth"]
     table = pd.DataFrame(rows, columns=columns)
     table.insert(0, "cohort", cohort)
     return table
@@ -94,13 +84,7 @@ def interval_of(mean: pd.DataFrame, seed: int) -> tuple[float, float]:
 
 def _scores(rows: pd.DataFrame) -> dict[str, float]:
     prediction, label = rows["prediction"].to_numpy(float), rows["label"].to_numpy(float)
-    scores = {
-        "scans": len(rows),
-        "mse": float(mse(prediction, label)),
-        "mae": float(mae(prediction, label)),
-        "icc": float(icc(prediction, label)),
-        "bias": float(np.mean(prediction - label)),
-    }
+    scores = {"scans": len(rows), **scores_of(prediction, label)}
     if "truth" in rows and rows["truth"].notna().all():
         scores["icc_truth"] = float(icc(prediction, rows["truth"].to_numpy(float)))
     return scores

@@ -2,25 +2,33 @@
 
 import pandas as pd
 
+from analysis.detectable import detectable_sentence
+from analysis.explanation import CONVINCING, explanation_sentences
 from analysis.records import Records
 from analysis.words import fixed, interval, number, p_value, signed
-
-CONVINCING = 0.05
-"""Holm-adjusted p of the swap test below which two arms are called different."""
 
 
 def verdict_sentences(records: Records, found: dict[str, pd.DataFrame]) -> list[tuple[str, str]]:
     """(sentence, kind) pairs, kind `verdict` for the answer and `soft` for what limits it."""
     summary, comparison = found["summary"], found["comparison"]
-    answer = _tested(comparison) if not comparison.empty else _untested(records, summary)
+    claims = comparison[comparison["family"] == "arms"]
+    answer = _tested(claims) if not claims.empty else _untested(records, summary)
     sentences = [(answer, "verdict")]
+    limits = [*explanation_sentences(comparison), detectable_sentence(found["detectable"])]
+    sentences += [(text, "soft") for text in limits if text]
     for verdict, consequence in (
         ("improving", "was still improving when its budget ended: a longer one may change its place"),
         ("stuck", "never left predicting the mean within its budget: nothing is known about it"),
     ):
         arms = [str(arm) for arm in summary.loc[summary["verdict"] == verdict, "arm"]]
-        sentences += [(f"{arm} {consequence}.", "soft") for arm in arms]
+        sentences += [(f"{arm} {consequence}{_needed(summary, arm)}.", "soft") for arm in arms]
     return sentences
+
+
+def _needed(summary: pd.DataFrame, arm: str) -> str:
+    """What an arm that was still improving needs, by extrapolation; empty where nothing is known of it."""
+    known = summary.reindex(columns=["arm", "needed"]).dropna().set_index("arm")["needed"]
+    return f" ({known[arm]}, extrapolated)" if arm in known.index else ""
 
 
 def _tested(comparison: pd.DataFrame) -> str:

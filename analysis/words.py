@@ -23,6 +23,7 @@ SHORT = {
 
 ARMS = (
     "base",
+    "no_augmentation",
     "dropout",
     "weight_decay",
     "mixup",

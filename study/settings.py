@@ -73,7 +73,7 @@ class BudgetSettings(_Section):
 
     trials: int = Field(default=6, ge=2)
     hours: Annotated[float, Field(gt=0)] | None = None
-    """Wall-clock hours an arm instead of a number of trials; `trials` is then the most an arm may run."""
+    """Wall-clock hours an arm instead of a number of trials: `trials` then counts for nothing."""
     presentations: int = Field(default=4000, ge=1)
     """Real scans passed through each network of a trial."""
 

@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis.records import read_records
-from analysis.summary import readable, summarise
+from analysis.summary import readable, still_improving, summarise
 from analysis.tested import agreement_table
 from analysis.words import opening_note
 from study.record import StudyDirectory
@@ -22,7 +22,7 @@ def print_ending(directory: StudyDirectory, console: Console) -> None:
         BadInput: The study has no trials yet.
     """
     records = read_records(directory.root)
-    rows = readable(summarise(records, agreement_table(records)))
+    rows = readable(summarise(records, agreement_table(records), still_improving(records)))
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in rows.columns.drop(SIMPLEST):
         table.add_column(column, overflow="fold")

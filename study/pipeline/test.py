@@ -17,6 +17,7 @@ from study.pipeline.prepared import Prepared
 from study.pipeline.progress import Progress
 from study.pipeline.refusal import leaving_nothing
 from study.record import append_line, read_frame, read_lines, write_frame
+from study.regression.augmentation import identity_transform
 from study.regression.config import TrialConfig
 from study.regression.histogram import fit_histogram_ridge
 from study.regression.model import load_networks
@@ -93,8 +94,11 @@ def _open(
     with progress.stage(f"predict {name}", len(chosen)) as update:
         for number, (arm, trial) in enumerate(chosen.items(), start=1):
             for seed in _seeds(prepared, arm, trial):
-                mean_M = np.mean(list(predict_with(prepared, arm, trial, seed, images)), axis=0)
-                tables.append(_table(name, arm, trial, seed, arrays, rows, mean_M))
+                mean_M, as_is_M = (
+                    np.mean(predict_with(prepared, arm, trial, seed, images, as_is=as_is), axis=0)
+                    for as_is in (False, True)
+                )
+                tables.append(_table(name, arm, trial, seed, arrays, rows, mean_M).assign(as_is=as_is_M))
             update(number)
     tables += _references(prepared, name, arrays, rows, images)
     earlier = []
@@ -105,11 +109,11 @@ def _open(
 
 
 def predict_with(
-    prepared: Prepared, arm: str, trial: int, seed: int, images: Rows
+    prepared: Prepared, arm: str, trial: int, seed: int, images: Rows, *, as_is: bool = False
 ) -> list[NDArray[np.float64]]:
-    """Predictions (M,) of each network of one confirmed model."""
+    """Predictions (M,) of each network of one confirmed model, over its views or on scans as they are."""
     config = _config(prepared, arm, trial)
-    views = draw_views(config, prepared.settings.seed)
+    views = identity_transform() if as_is else draw_views(config, prepared.settings.seed)
     device = "cuda" if prepared.settings.resources.gpus else "cpu"
     networks = load_networks(model_path(prepared, arm, trial, seed), config)
     return [predict(network.to(device), images, views, config=config, device=device) for network in networks]

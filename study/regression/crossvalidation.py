@@ -24,7 +24,11 @@ class Report:
 
     Scores pool the out-of-fold predictions, label units. `shift` is the mean prediction on scans
     as they are minus over the views, in label standard deviations; `blank_response` is the mean
-    |f(B)|. Both cost passes of their own and are taken at the last report only, NaN before.
+    |f(B)|. `train_mse` and `train_mae` are errors on scans that the predicting network trained on,
+    through the same views and averaged weights and without dropout, so that the difference from
+    `mse` or `mae` is that of the scans alone; where there are several folds every scan is predicted
+    once a repeat, by the network of the fold after the one that holds it out. All four cost passes
+    of their own and are taken at the last report only, NaN before.
     """
 
     report: int
@@ -38,6 +42,8 @@ class Report:
     blank_response: float
     seconds: float
     oof_RM: NDArray[np.float64]
+    train_mse: float = float("nan")
+    train_mae: float = float("nan")
 
 
 class CrossValidation:
@@ -109,6 +115,7 @@ class CrossValidation:
             raise DivergedError(f"a prediction is not finite after {self.presentations} presentations")
         predictions, labels = oof_RM[:, seen], np.broadcast_to(self.labels_M[seen], oof_RM[:, seen].shape)
         last = self.finished
+        train_mse, train_mae = self._training_errors() if last else (float("nan"), float("nan"))
         return Report(
             report=self.report,
             presentations=self.presentations,
@@ -121,6 +128,8 @@ class CrossValidation:
             blank_response=self._blank_response() if last else float("nan"),
             seconds=time.perf_counter() - start,
             oof_RM=oof_RM,
+            train_mse=train_mse,
+            train_mae=train_mae,
         )
 
     def networks(self) -> list[Predictor]:
@@ -146,6 +155,25 @@ class CrossValidation:
                 network, images, views, config=self.config, device=self.device
             )
         return oof_RM
+
+    def _training_errors(self) -> tuple[float, float]:
+        """MSE and MAE, label units, of scans predicted by networks that trained on them."""
+        errors = []
+        for fold, network in zip(self.folds, self.networks(), strict=True):
+            known = self._known(fold)
+            images = Rows(self.images_MDHW, known)
+            predictions = predict(network, images, self.views, config=self.config, device=self.device)
+            errors.append(predictions - self.labels_M[known])
+        pooled = np.concatenate(errors)
+        return float(np.mean(pooled**2)), float(np.mean(np.abs(pooled)))
+
+    def _known(self, fold: Fold) -> NDArray[np.int64]:
+        """Training scans that stand for a fold's: those the fold before it holds out, so that no scan
+        counts twice and the cost is that of one report; all of them where there is one fold."""
+        siblings = {other.index: other for other in self.folds if other.repeat == fold.repeat}
+        order = sorted(siblings)
+        before = siblings[order[order.index(fold.index) - 1]]
+        return fold.train if before is fold else before.held_out
 
     def _shift(self, oof_RM: NDArray[np.float64]) -> float:
         if self.config.views == 1:

@@ -70,6 +70,8 @@ class NetworkTraining:
         spread = float(np.std(labels_M))
         self.label_scale = spread if config.scale_labels and spread > 0 else 1.0
         self.labels_M = torch.from_numpy(labels_M / self.label_scale).float().to(device)
+        # Partners are drawn on the CPU: a copy from the device would wait for it at every step.
+        self.host_labels_M = self.labels_M.cpu().numpy()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(weights.generate_state(1)[0]))
             self.network = build_network(config).to(device)
@@ -152,8 +154,7 @@ class NetworkTraining:
 
     def _mixed(self, sets_SN: NDArray[np.int64]) -> float:
         scans = sets_SN[:, 0]
-        labels_M = self.labels_M.cpu().numpy()
-        partners = draw_partners(scans, labels_M, self.config.mixup_bandwidth, self.streams.mixing)
+        partners = draw_partners(scans, self.host_labels_M, self.config.mixup_bandwidth, self.streams.mixing)
         weights = draw_mixing(len(scans), self.config.mixup_alpha, self.streams.mixing)
         transforms = self._draw_transforms(len(scans))
         labels_SN = mix(self.labels_M[scans], self.labels_M[partners], weights).unsqueeze(1)

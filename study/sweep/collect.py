@@ -33,9 +33,20 @@ STATUS = {
 }
 TRIAL = (
     *("arm", "trial", "status", "origin", "score", "mse", "mae", "icc", "length", "presentations", "steps"),
-    *("seconds", "peak_memory_mb", "verdict", "shift", "reason", "expected_set_size", "mean_error_weight"),
-    *("distinct_sets", "training_scans", "config", "varied", "ray_trial", "host"),
+    *("seconds", "peak_memory_mb", "verdict", "train_mse", "train_mae", "shift", "reason"),
+    *(
+        "expected_set_size",
+        "mean_error_weight",
+        "distinct_sets",
+        "training_scans",
+        "config",
+        "varied",
+        "ray_trial",
+        "host",
+    ),
 )
+MEASURED = ("peak_memory_mb", "shift", "train_mse", "train_mae")
+"""Of a trial's last report; missing where an older version wrote it."""
 TRIAL_COLUMNS = (*TRIAL, *(f"config.{field}" for field in TrialConfig.model_fields))
 CURVE = (
     *("arm", "trial", "report", "presentations", "steps", "mse", "mae", "icc", "smoothed", "train_loss"),
@@ -144,7 +155,7 @@ class _Trial:
             "verdict": "",
             **self._scores(),
             **{name: last.get(name, 0) for name in ("presentations", "steps", "seconds")},
-            **{name: last.get(name, np.nan) for name in ("peak_memory_mb", "shift")},
+            **{name: last.get(name, np.nan) for name in MEASURED},
             "reason": end.get("reason", ""),
             "training_scans": self.arm.training_scans,
             **describe(self.config, self.arm.training_scans),

@@ -24,7 +24,18 @@ from study.sweep.stopping import Stopping
 
 KEPT = (
     *("trial", "status", "reason", "report", "presentations", "steps", "train_loss", "mse", "mae", "icc"),
-    *("shift", "blank_response", "score", "smoothed", "final_score", "seconds", "peak_memory_mb", "host"),
+    *(
+        "train_mse",
+        "train_mae",
+        "shift",
+        "blank_response",
+        "score",
+        "smoothed",
+        "final_score",
+        "seconds",
+        "peak_memory_mb",
+        "host",
+    ),
     "oof",
 )
 

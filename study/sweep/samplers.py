@@ -57,16 +57,38 @@ class SeededByTrial(BaseSampler):
         return self.make(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
 
 
+class PlacedByTrial(QMCSampler):
+    """Takes the point of a trial's own number, whichever trials were drawn before.
+
+    Optuna counts the points taken in the study's storage, where a trial that was killed between
+    its draw and its record leaves a gap.
+    """
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        self.place = trial.number
+        drawn: dict[str, Any] = super().sample_relative(study, trial, search_space)
+        return drawn
+
+    def _find_sample_id(self, study: optuna.Study, search_space: dict[str, BaseDistribution]) -> int:
+        return self.place
+
+
 def _tpe(seed: int) -> TPESampler:
     return TPESampler(seed=seed, multivariate=True, constant_liar=True, n_startup_trials=STARTUP)
 
 
 def _quasi_random(seed: int) -> QMCSampler:
-    # Its place in the sequence is kept in the study's storage.
     with warnings.catch_warnings():
         # Optuna calls it experimental at every construction; the version is pinned.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
+        return PlacedByTrial(
+            seed=seed,
+            scramble=True,
+            independent_sampler=SeededByTrial(RandomSampler, seed),
+            warn_independent_sampling=False,
+        )
 
 
 SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {

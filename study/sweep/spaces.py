@@ -129,21 +129,24 @@ def read_space(path: str | Path) -> Space:
 def with_training(space: Space, training: Mapping[str, Scalar]) -> Space:
     """The space with the fields that a study holds fixed in every arm; searched ones become constant.
 
+    A constant under `scientific` is what the arm is about (no augmentation, image blanks) and stays as it is.
+
     Raises:
-        BadInput: An unknown field, an impossible value, or a field that the arm is about.
+        BadInput: An unknown field, an impossible value, or a field that the arm searches as its question.
     """
     for field, value in training.items():
         where = f"training: {field}"
         _check_known(field, where)
         check_value(field, value, where)
-        if field in ASKED or space.scientific.get(field, value) != value:
+        if field in ASKED or isinstance(space.scientific.get(field), Searched):
             raise BadInput(
                 f"`{field}` is what arms ask about (here `{space.arm}`) and cannot be set for all of them",
                 where=where,
                 fix=f"Leave it out, or leave out the arm, or edit a copy of {space.where}",
             )
     nuisance = {field: entry for field, entry in space.nuisance.items() if field not in training}
-    changed = replace(space, nuisance=nuisance, fixed={**space.fixed, **training})
+    common = {field: value for field, value in training.items() if field not in space.scientific}
+    changed = replace(space, nuisance=nuisance, fixed={**space.fixed, **common})
     _check_fit(changed)
     return changed
 

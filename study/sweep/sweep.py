@@ -1,9 +1,10 @@
 """The search of one arm: started, resumed and extended by the same call.
 
-Optuna's storage knows which trials exist and how they ended. Each call makes a run directory of
-its own below the arm's and asks for the trials that are still missing, interrupted ones first.
+Optuna's storage knows which trials exist and how they ended. Each run of Ray Tune has a directory of
+its own below the arm's and asks for trials that are still missing, interrupted ones first.
 """
 
+import gc
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -37,6 +38,11 @@ from study.sweep.stored import ended, open_storage, open_study
 from study.sweep.task import SweepTask
 from study.sweep.trainable import SetSumTrial
 
+LOT, LOT_EACH = 200, 20
+"""Most trials of one run, in all or for each that runs at a time, whichever is more.
+
+Ray's driver holds on to every trial of a run until that is over; but the last of a run are waited for.
+"""
 CHECKPOINTS = 4
 """A trial is saved about this often in its life."""
 RETRIES = 3
@@ -65,14 +71,16 @@ def run_sweep(task: SweepTask, *, progress: Progress) -> None:
         if not ray.is_initialized():
             stack.enter_context(start_ray())
         asked = stack.enter_context(orderly_end())
-        _fit(task, study, progress, asked)
-    check_failures(task, study)
-    if _spent(task, study):
-        return
-    if asked.is_set():
-        raise InterruptedInOrderError
-    if not task.timed:
-        raise OSError(LOST)
+        while not _spent(task, study):
+            before = len(ended(study))
+            _fit(task, study, progress, asked)
+            # Ray's trials hold each other: they would stay until Python happens to look for cycles.
+            gc.collect()
+            check_failures(task, study)
+            if asked.is_set() and not _spent(task, study):
+                raise InterruptedInOrderError
+            if not task.timed and len(ended(study)) <= before:
+                raise OSError(LOST)
 
 
 def is_finished(task: SweepTask) -> bool:
@@ -167,11 +175,11 @@ def _tune_config(
     scheduler: FIFOScheduler,
     room: int,
 ) -> tune.TuneConfig:
-    timed = task.timed
+    timed, lot = task.timed, max(LOT, LOT_EACH * room)
     return tune.TuneConfig(
         search_alg=searcher,
         scheduler=scheduler,
-        num_samples=-1 if timed else task.wanted - len(ended(study)),
+        num_samples=lot if timed else min(lot, task.wanted - len(ended(study))),
         time_budget_s=_seconds_left(task) if timed else None,
         max_concurrent_trials=room,
         reuse_actors=True,

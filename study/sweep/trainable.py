@@ -106,7 +106,11 @@ class SetSumTrial(tune.Trainable):
     def _blank_row(self) -> dict[str, Any]:
         """A report without numbers, where a training broke off."""
         scores = dict.fromkeys(
-            ("train_loss", "mse", "mae", "icc", "shift", "blank_response", "score", "smoothed"), NAN
+            (
+                *("train_loss", "train_mse", "train_mae", "mse", "mae", "icc"),
+                *("shift", "blank_response", "score", "smoothed"),
+            ),
+            NAN,
         )
         last = self.rows[-1] if self.rows else {"steps": 0, "seconds": 0.0}
         return {

@@ -67,6 +67,8 @@ def trial_rows(rng: np.random.Generator) -> pd.DataFrame:
                     if status == "completed"
                     else None,
                     "shift": 0.1,
+                    "train_mse": 0.6 * score if status == "completed" else np.nan,
+                    "train_mae": 0.6 * score**0.5 if status == "completed" else np.nan,
                     "reason": "<b>loss is nan</b> after 12 steps"
                     if status in ("failed", "diverged")
                     else None,
@@ -93,6 +95,21 @@ def curve_rows(trials: pd.DataFrame) -> pd.DataFrame:
             row |= {"presentations": 400 * (report + 1), "steps": 100 * (report + 1), "mae": mse**0.5}
             rows.append(row | {"icc": 0.5, "train_loss": 0.1, "seconds": 1.0})
     return pd.DataFrame(rows)
+
+
+def searched_rows(rng: np.random.Generator, curves: pd.DataFrame, scans: pd.DataFrame) -> pd.DataFrame:
+    """Out-of-fold predictions of every report, their squared errors as large as the curve says."""
+    frames = []
+    for _, row in curves.iterrows():
+        gap = rng.normal(0, 1, len(scans))
+        gap *= np.sqrt(row["mse"] / np.mean(gap**2))
+        key = {"stage": "search", "arm": row["arm"], "trial": row["trial"], "seed": 0, "repeat": 0}
+        frames.append(
+            scans[["scan", "label"]].assign(
+                **key, presentations=row["presentations"], prediction=scans["label"] + gap
+            )
+        )
+    return pd.concat(frames)
 
 
 def labelled(rng: np.random.Generator, scans: int, prefix: str) -> pd.DataFrame:
@@ -129,7 +146,8 @@ def test_rows(rng: np.random.Generator, winners: dict[str, int], cohort: str, sc
         shared = rng.normal(0, 5, scans)
         for seed in range(SEEDS):
             prediction = cases["label"] + shared + rng.normal(0, 4, scans)
-            rows.append(cases.assign(arm=arm, trial=trial, seed=seed, prediction=prediction))
+            seen = {"prediction": prediction, "as_is": prediction + 2}
+            rows.append(cases.assign(arm=arm, trial=trial, seed=seed, **seen))
     rows.append(cases.assign(arm="mean predictor", trial=-1, seed=0, prediction=24.3))
     rule = 0.5 * cases["label"] + 12 + rng.normal(0, 8, scans)
     rows.append(cases.assign(arm="threshold rule", trial=-1, seed=0, prediction=rule))
@@ -141,14 +159,13 @@ def write_study(root: Path, upto: str = "test", seed: int = 0) -> Path:
     rng = np.random.default_rng(seed)
     place = StudyDirectory(root)
     trials, scans = trial_rows(rng), labelled(rng, SCANS, "dev")
-    searched = scans[["scan", "label"]].assign(
-        stage="search", arm="base", trial=0, seed=0, repeat=0, presentations=400, prediction=20.0
-    )
+    curves = curve_rows(trials)
+    searched = searched_rows(np.random.default_rng(seed + 1), curves, scans)
     confirmed, oof = confirm_rows(rng, trials, scans)
     write_yaml(place.settings, {"format": 1, "seed": 7, "arms": list(SPACES), "budget": {"trials": 6}})
     write_json(place.provenance, {"revision": "abc1234", "unit": "voxels", "versions": {"numpy": "2"}})
     write_frame(place.trials, trials)
-    write_frame(place.curves, curve_rows(trials))
+    write_frame(place.curves, curves)
     write_frame(place.oof, searched if upto == "search" else pd.concat([searched, oof]))
     if upto != "search":
         write_frame(place.confirmed, confirmed)
@@ -159,4 +176,33 @@ def write_study(root: Path, upto: str = "test", seed: int = 0) -> Path:
         write_frame(place.predictions, pd.concat(tests, ignore_index=True))
         for time, cohort in [("05", "test"), ("06", "VALDO 2021"), ("07", "test")]:
             append_line(place.test_log, {"time": f"2026-01-{time}T10:30:00+00:00", "cohort": cohort})
+    return root
+
+
+def compared_study(root: Path, noise: dict[str, float], scans: int = 60, seed: int = 0) -> Path:
+    """A tested study of arms whose test errors have these SDs (label units) beside one they share.
+
+    A negative SD makes an arm with the errors of the arm before it, but for a hundredth of that SD.
+    """
+    write_study(root, seed=seed)
+    place, rng = StudyDirectory(root), np.random.default_rng(seed)
+    cases = labelled(rng, scans, "test").assign(cohort="test", truth=np.nan, site="one")
+    shared = rng.normal(0, 2, scans)
+    rows, trials, copied = [], [], None
+    for arm, spread in noise.items():
+        error = rng.normal(0, abs(spread), scans)
+        if spread < 0 and copied is not None:
+            error = copied + 0.01 * error
+        copied = error if copied is None or spread > 0 else copied
+        mine = cases.assign(arm=arm, trial=0, seed=0, prediction=cases["label"] + shared + error)
+        rows += [mine, mine.assign(seed=1)]
+        trials.append(described("base", 0) | {"arm": arm, "status": "completed", "score": spread**2})
+    rows.append(cases.assign(arm="mean predictor", trial=-1, seed=0, prediction=24.3))
+    rule = 0.5 * cases["label"] + 12 + rng.normal(0, 8, scans)
+    rows.append(cases.assign(arm="threshold rule", trial=-1, seed=0, prediction=rule))
+    write_frame(place.predictions, pd.concat(rows, ignore_index=True))
+    template = pd.read_parquet(place.trials).iloc[[0]]
+    made = pd.concat([template.assign(**{k: v for k, v in row.items() if k in template}) for row in trials])
+    write_frame(place.trials, made.reset_index(drop=True))
+    place.confirmed.unlink()
     return root

@@ -85,7 +85,8 @@ def test_every_table_is_csv_and_every_figure_svg_and_png(finished: Path):
     written = write_findings(finished)
     assert all(path.stat().st_size > 0 for path in written)
     figures = {path.stem for path in written if path.suffix == ".svg"}
-    assert figures == {"predictions", "predictions_valdo-2021", "curves", "tradeoff", "optimism"}
+    of_cohorts = {f"{name}{of}" for name in ("predictions", "bland_altman") for of in ("", "_valdo-2021")}
+    assert figures == of_cohorts | {"curves", "tradeoff", "cost", "slices", "price", "optimism"}
     assert figures == {path.stem for path in written if path.suffix == ".png"}
     for name in ("summary", "comparison", "agreement"):
         table = pd.read_csv(finished / "findings" / f"{name}.csv")

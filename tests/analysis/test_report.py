@@ -67,8 +67,8 @@ def test_the_report_is_one_file_that_loads_nothing_and_runs_nothing(report: Path
     html, page = read(report)
     assert "script" not in page.tags
     assert all(ref.startswith(("data:image/svg+xml;base64,", "#")) for ref in page.references)
-    assert page.tags.count("img") == 5
-    assert len(re.findall(r'<img [^>]*alt="[^"]{20,}"', html)) == 5
+    assert page.tags.count("img") == 7
+    assert len(re.findall(r'<img [^>]*alt="[^"]{20,}"', html)) == 7
 
 
 def test_the_policy_allows_its_own_style_and_inlined_pictures_only(report: Path):
@@ -228,10 +228,17 @@ def test_an_unfinished_study_has_a_report(tmp_path: Path):
 
 
 def compared(difference: float, p: float) -> dict[str, pd.DataFrame]:
-    row = {"first": "set_sum", "second": "base", "scans": 40, "icc_difference": difference, "icc_low": -0.1}
+    row = {
+        "first": "set_sum",
+        "second": "base",
+        "family": "arms",
+        "scans": 40,
+        "icc_difference": difference,
+        "icc_low": -0.1,
+    }
     row |= {"icc_high": 0.2, "swap_p_icc_holm": p}
     summary = pd.DataFrame({"arm": ["base", "set_sum"], "verdict": ["converged", "improving"]})
-    return {"comparison": pd.DataFrame([row]), "summary": summary}
+    return {"comparison": pd.DataFrame([row]), "summary": summary, "detectable": pd.DataFrame()}
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,13 @@ def test_a_script_prints_the_files_it_wrote(module: str, finished: Path):
     assert all(path.is_file() for path in written)
 
 
+def test_the_baselines_are_printed(finished: Path):
+    done = run("analysis.baselines", finished)
+    assert done.returncode == 0, done.stderr
+    assert "set_sum − base" in done.stdout
+    assert "base − mean predictor" in done.stdout
+
+
 def test_bad_input_is_one_line(tmp_path: Path):
     for arguments in ((), (tmp_path,)):
         done = run("analysis.report", *arguments)

@@ -67,6 +67,7 @@ def test_interrupted_equals_never_interrupted():
             expected.steps,
             expected.presentations,
         )
+        assert np.array_equal([found.train_mse], [expected.train_mse], equal_nan=True)
 
 
 def test_a_scan_s_own_label_never_reaches_its_prediction():
@@ -143,3 +144,37 @@ def test_predictions_do_not_depend_on_the_chunk():
         for chunk in (1, 8)
     )
     assert np.allclose(one, other, rtol=1e-5)
+
+
+def test_training_error_is_that_of_networks_on_scans_they_trained_on_once_a_scan():
+    running = trial(n=2, dropout=0.3)
+    reports = [running.advance() for _ in range(4)]
+    assert all(np.isnan([report.train_mse, report.train_mae]).all() for report in reports[:-1])
+    images, labels = cohort()
+    errors = np.full(M, np.nan)
+    for fold, network in zip(folds(), running.networks(), strict=True):
+        views = draw_views(running.config, 0)
+        errors[fold.train] = predict(network, images[fold.train], views, config=running.config)
+    errors -= labels
+    assert reports[-1].train_mse == pytest.approx(np.mean(errors**2))
+    assert reports[-1].train_mae == pytest.approx(np.mean(np.abs(errors)))
+
+
+def test_each_scan_counts_once_in_the_training_error_of_three_folds_and_a_holdout_has_its_own():
+    scans = np.arange(9)
+    three = [
+        Fold(repeat=repeat, index=i, train=scans[scans % 3 != i], held_out=scans[scans % 3 == i])
+        for repeat in range(2)
+        for i in range(3)
+    ]
+    images = np.zeros((9, 6, 6, 6), dtype=np.float32)
+
+    def known(folds):
+        config = TrialConfig(presentations=4, reports=1)
+        running = CrossValidation(config, images, np.arange(9.0), folds, seed=0, view_seed=0)
+        return [running._known(fold) for fold in folds]
+
+    for fold, chosen in zip(three, known(three), strict=True):
+        assert set(chosen) <= set(fold.train)
+    assert sorted(np.concatenate(known(three[:3]))) == list(scans)
+    assert np.array_equal(known(three[:1])[0], three[0].train)

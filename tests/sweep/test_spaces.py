@@ -18,6 +18,7 @@ ARMS = [
     "c_mixup",
     "dropout",
     "mixup",
+    "no_augmentation",
     "set_sum",
     "set_sum_dropout",
     "set_sum_large",
@@ -36,12 +37,12 @@ def arm(name: str) -> Space:
 
 
 @pytest.mark.parametrize("name", ARMS)
-def test_every_arm_resolves_its_points_and_names_question_command_cost_and_expectation(name):
+def test_every_arm_resolves_its_points_and_names_question_command_cost_expectation_and_source(name):
     space = arm(name)
     for point in space.points.values():
         assert isinstance(space.resolve(point), TrialConfig)
     comment = built_in_arms()[name].read_text().split("scientific:")[0]
-    assert all(f"# {word}" in comment for word in ("Question:", "Command:", "Cost:", "Expect:"))
+    assert all(f"# {word}" in comment for word in ("Question:", "Command:", "Cost:", "Expect:", "Source:"))
     assert all(isinstance(domain, Domain) for domain in load_space(built_in_arms()[name]).values())
 
 
@@ -142,12 +143,23 @@ def test_a_study_fixes_nuisance_fields_and_no_scientific_ones():
     for field, value in {"n": 2, "dropout": 0.1, "objective": "mixup"}.items():
         with pytest.raises(BadInput, match=f"training: {field}.*asks? about"):
             with_training(arm("base"), {field: value})
-    with pytest.raises(BadInput, match="training: blank"):
-        with_training(arm("blank_only"), {"blank": "mask"})
+    with pytest.raises(BadInput, match=r"training: weight_decay.*here `weight_decay`"):
+        with_training(arm("weight_decay"), {"weight_decay": 0.1})
     with pytest.raises(BadInput, match="not a field"):
         with_training(arm("base"), {"epochs": 3})
     with pytest.raises(BadInput, match="reports"):
         with_training(arm("base"), {"presentations": 3})
+
+
+def test_what_an_arm_is_about_stays_as_it_is_whatever_a_study_fixes_for_all():
+    common = {"translation": 0.5, "views": 4, "blank": "mask", "reports": 5}
+    still = with_training(arm("no_augmentation"), common)
+    config = still.resolve(still.points["default"])
+    assert (config.flips, config.rotation, config.translation, config.views) == (False, 0, 0, 1)
+    assert config.reports == 5
+    blanks = with_training(arm("blank_only"), common)
+    config = blanks.resolve(blanks.points["default"])
+    assert (config.blank, config.translation, config.views) == ("image", 0.5, 4)
 
 
 def test_sets_larger_than_the_training_fold_need_replacement(tmp_path):

@@ -33,6 +33,30 @@ def test_named_points_come_first_once_and_later_runs_draw_other_configurations(t
     assert len({values for _, values in drawn}) == 8
 
 
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_search_killed_while_it_drew_goes_on_as_if_it_had_not_been(tmp_path, sampler):
+    searches = []
+    for killed in (False, True):
+        journal = tmp_path / f"{killed}.journal"
+        study = opened(open_storage(journal), sampler=sampler)
+        drawn = []
+        for number in range(8):
+            if killed and number == 5:
+                # Asked for and drawn, but never written down; then another process.
+                begun = study.ask()
+                space = study.sampler.infer_relative_search_space(study, begun._cached_frozen_trial)
+                study.sampler.sample_relative(study, begun._cached_frozen_trial, space)
+                study = opened(open_storage(journal), sampler=sampler)
+                [left] = study.get_trials(states=(TrialState.RUNNING,))
+                trial = optuna.trial.Trial(study, left._trial_id)
+            else:
+                trial = study.ask()
+            drawn.append([trial._suggest(field, domain) for field, domain in distributions(SPACE).items()])
+            study.tell(trial, float(number % 3))
+        searches.append(drawn)
+    assert searches[0] == searches[1]
+
+
 def test_a_sampler_that_remembers_infers_what_a_fresh_one_infers():
     study = opened(InMemoryStorage())
     for number in range(12):

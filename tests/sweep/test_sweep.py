@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import ray
 import tiny
@@ -209,6 +210,21 @@ def test_hours_instead_of_trials_end_a_sweep_for_good(tmp_path):
     assert len(statuses) > 3
     assert is_finished(task)
     assert not is_finished(tiny.make_task(tmp_path, "set_sum", trials=0, hours=1))
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_a_sweep_cut_into_several_runs_is_the_same_sweep(tmp_path, monkeypatch):
+    found = []
+    for name, lot in (("whole", 500), ("cut", 2)):
+        monkeypatch.setattr(sweep_module, "LOT", lot)
+        monkeypatch.setattr(sweep_module, "LOT_EACH", 1)
+        task = tiny.make_task(tmp_path / name, "set_sum", trials=5, cpus_per_trial=2, sampler="tpe")
+        told = sweep(task)
+        assert told[-1]["done"] == 5
+        found.append(collect_sweeps([task]).trials)
+    assert len(list((tmp_path / "cut" / "sweeps" / "set_sum").glob("run-*"))) == 3
+    same = ["trial", "origin", "config", "score", "icc", "status"]
+    pd.testing.assert_frame_equal(found[0][same], found[1][same])
 
 
 @pytest.mark.usefixtures("local_ray")
