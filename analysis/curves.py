@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.style import FAINT, INK, MANY, MARKERS, RULE, colour, log_y, panels, styled, verdict_of
-from analysis.words import in_order
+from analysis.words import clipped, in_order
 
 
 @styled
@@ -32,14 +32,15 @@ def validation_curves(
         mine = trials[trials["arm"] == arm].set_index("trial")
         _panel(axis, curves[curves["arm"] == arm], mine, colour(arm), best.get(arm), many)
         title = (
-            f"{arm}: {verdict_of(mine.loc[best[arm], 'verdict'])}"
+            f"{clipped(arm, 24)}: {verdict_of(mine.loc[best[arm], 'verdict'])}"
             if arm in best
-            else f"{arm}: none completed"
+            else f"{clipped(arm, 24)}: none completed"
         )
         axis.set_title(title)
         if np.isfinite(mean_error):
             axis.axhline(mean_error, color=RULE, lw=1, ls=(0, (4, 3)))
-    _limit(axes[0], curves["mse"], mean_error)
+    log_y(axes[0])
+    axes[0].set_ylim(*heights(curves["mse"], mean_error))
     for axis in axes[-3:]:
         axis.set_xlabel("presentations")
     figure.supylabel("pooled out-of-fold MSE", fontsize=9)
@@ -74,17 +75,17 @@ def _lines(curves: pd.DataFrame, trials: Collection[int]) -> list[np.ndarray]:
     return np.split(points, starts)
 
 
-def _limit(axis: Axes, values: "pd.Series[float]", mean_error: float) -> None:
-    """Log scale; the top shows what is near the mean predictor's error, not a trial that exploded."""
+def heights(values: "pd.Series[float]", mean_error: float) -> tuple[float, float]:
+    """The range of a logarithmic axis; its top shows what is near the mean predictor's error, not a
+    trial that exploded. (1, 10) where there is nothing to show."""
     finite = values[np.isfinite(values.astype(float)) & (values > 0)]
-    log_y(axis)
     if finite.empty:
-        return
+        return 1.0, 10.0
     top = float(finite.max())
     if np.isfinite(mean_error) and mean_error > 0:
         top = min(top, 8 * mean_error) if finite.min() < 8 * mean_error else top
         top = max(top, mean_error)
-    axis.set_ylim(float(min(finite.min(), mean_error if mean_error > 0 else np.inf)) / 1.25, top * 1.25)
+    return float(min(finite.min(), mean_error if mean_error > 0 else np.inf)) / 1.25, top * 1.25
 
 
 def _legend(figure: Figure) -> None:

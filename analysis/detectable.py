@@ -18,20 +18,24 @@ import pandas as pd
 from scipy import special
 
 from analysis.records import Records
-from analysis.swaps import share_rejected
+from analysis.swaps import draw_swaps, swap_p
 from analysis.tested import averaged, standing_predictions
 from study.agreement import Floats
 
 POWER = 0.8
 """Share of studies that find the difference."""
+SIZE = 0.05
+"""Level of the test."""
 SOUGHT = 0.05
 """Difference in ICC for which the number of scans is asked."""
 STUDIES = 2000
 """Simulated studies: the standard error of a power of 80% is 0.9 points."""
 FEWEST, MOST = 8, 3000
 """Numbers of scans that are tried."""
-ROUNDS = 8
-"""Evaluations at most."""
+BLOCK = 100
+"""Studies that are in memory together."""
+ROUNDS = 12
+"""Evaluations at most; three to six are enough."""
 ERROR = float(np.sqrt(POWER * (1 - POWER) / STUDIES))
 """Monte Carlo standard error of the power."""
 ARRIVES = float(special.ndtri(0.975) + special.ndtri(POWER))
@@ -138,9 +142,10 @@ def scans_needed(pair: Pair, seed: tuple[int, int]) -> Found:
         wanted = np.ceil(scans * (ARRIVES / _noncentrality(tried[scans])) ** 2)
         scans = int(np.clip(wanted, max(FEWEST, scans // 8), min(MOST, scans * 8)))
     enough = [scans for scans, power in tried.items() if power >= POWER - ERROR / 2]
-    if not enough:
-        return Found(float("inf"), max(tried.values()))
-    return Found(float(min(enough)), tried[min(enough)])
+    if enough:
+        return Found(float(min(enough)), tried[min(enough)])
+    most = max(tried)
+    return Found(float("inf") if most >= MOST else float("nan"), tried[most])
 
 
 def power_of(pair: Pair, difference: float, scans: int, seed: tuple[int, int]) -> float:
@@ -160,11 +165,15 @@ def power_of(pair: Pair, difference: float, scans: int, seed: tuple[int, int]) -
             for errors, sign in ((pair.first, 1), (pair.second, -1))
         ]
     )
-    scans_generator, swaps_generator = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(2))
-    # A larger study is a smaller one with more scans: power then grows with their number.
-    drawn_RM = scans_generator.integers(0, labels_M.size, (scans, STUDIES)).T
-    first_RM, second_RM = arms_2M[:, drawn_RM]
-    return share_rejected(first_RM, second_RM, labels_M[drawn_RM], swaps_generator)
+    swaps_source, *sources = np.random.SeedSequence(seed).spawn(1 + STUDIES // BLOCK)
+    swaps_MP = draw_swaps(scans, np.random.default_rng(swaps_source))
+    rejected = []
+    for source in sources:
+        # A larger study is a smaller one with more scans: power then grows with their number.
+        drawn_RM = np.random.default_rng(source).integers(0, labels_M.size, (scans, BLOCK)).T
+        first_RM, second_RM = arms_2M[:, drawn_RM]
+        rejected.append(swap_p(first_RM, second_RM, labels_M[drawn_RM], swaps_MP) <= SIZE * (1 + 1e-9))
+    return float(np.mean(rejected))
 
 
 def stretch(errors_M: Floats, labels_M: Floats, target: float) -> float:

@@ -5,6 +5,8 @@ Two ablations have one part of a set's effect each (docs/arms.md): `blank_only` 
 and is equivalent to it, that part explains the gain.
 """
 
+from collections.abc import Collection
+
 import pandas as pd
 
 from analysis.words import interval, p_value, signed
@@ -19,7 +21,7 @@ CONVINCING = 0.05
 PARTS = {"blank_only": "the blanks'", "bias_penalty": "the mean-error penalty's"}
 
 
-def explanation_sentences(comparison: pd.DataFrame) -> list[str]:
+def explanation_sentences(comparison: pd.DataFrame, unfinished: Collection[str] = ()) -> list[str]:
     """Whose the gain of `set_sum` over `base` is, a sentence an ablation; none without ablations.
 
     Equivalent: the 90% interval of the ICC difference lies within MARGIN either way (two one-sided tests
@@ -28,6 +30,7 @@ def explanation_sentences(comparison: pd.DataFrame) -> list[str]:
 
     Args:
         comparison: See `analysis.comparison.comparison_table`.
+        unfinished: Arms whose training had not converged; a sentence that rests on one says so.
     """
     rows = {(row["first"], row["second"]): row for _, row in comparison.iterrows()}
     asked = [ablation for ablation in PARTS if (ablation, "set_sum") in rows]
@@ -35,8 +38,12 @@ def explanation_sentences(comparison: pd.DataFrame) -> list[str]:
     if not asked or gain is None:
         return []
     if not _beats(gain):
-        return [_no_gain(gain)]
-    return [_explained(name, rows[name, "set_sum"], rows[name, "base"], gain) for name in asked]
+        return [_no_gain(gain) + _doubt(["base", "set_sum"], unfinished)]
+    return [
+        _explained(name, rows[name, "set_sum"], rows[name, "base"], gain)
+        + _doubt(["base", "set_sum", name], unfinished)
+        for name in asked
+    ]
 
 
 def equivalent(row: "pd.Series") -> bool:
@@ -75,6 +82,13 @@ def _explained(ablation: str, row: "pd.Series", against_base: "pd.Series", gain:
         f"Whether the gain is {whose} or the sets' is not known: {ablation} is neither equivalent to set_sum "
         f"within {MARGIN:g} ICC nor different from it ({tested})."
     )
+
+
+def _doubt(arms: list[str], unfinished: Collection[str]) -> str:
+    names = [arm for arm in arms if arm in unfinished]
+    if not names:
+        return ""
+    return f" This may change with a longer training: {', '.join(names)} had not converged."
 
 
 def _beats(row: "pd.Series") -> bool:

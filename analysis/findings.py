@@ -1,7 +1,7 @@
 """Findings: every table as CSV, every figure as SVG and PNG, from a study directory.
 
-`python -m analysis.findings STUDY_DIR` writes them under STUDY_DIR/findings. Files are written here
-and nowhere else; what is in them comes from one function a table and one a figure.
+`python -m analysis.findings STUDY_DIR [NAME]` writes them, or the one of that name, under STUDY_DIR/findings.
+What is in them comes from one function a table and one a figure; `analysis.files` writes them.
 """
 
 from collections.abc import Iterator
@@ -11,11 +11,13 @@ import pandas as pd
 
 from analysis.bland_altman import difference_against_mean
 from analysis.comparison import comparison_table
+from analysis.coordinates import coordinates_figure, ranked_trials
 from analysis.curves import validation_curves
 from analysis.detectable import detectable_table
 from analysis.drawing import Drawing, label_spread
 from analysis.exploration import exploration_drawings, exploration_tables
 from analysis.extrapolation import improving_note
+from analysis.files import write_all
 from analysis.optimism import optimism_figure, optimism_table
 from analysis.per_seed import per_seed_table
 from analysis.records import Records, read_records
@@ -25,8 +27,10 @@ from analysis.selection import best_trial
 from analysis.style import MANY, PIXELS
 from analysis.summary import summarise, verdict_text
 from analysis.tested import agreement_table, averaged, external_cohorts, standing_predictions
-from analysis.words import in_order, opened, opening_note
-from study.record import StudyDirectory, atomic, write_text
+from analysis.words import in_order, opened, opening_note, slug
+from analysis.worst import worst_figure
+from study.badinput import BadInput
+from study.record import StudyDirectory
 
 
 def tables(records: Records) -> dict[str, pd.DataFrame]:
@@ -59,30 +63,28 @@ def drawings(records: Records, found: dict[str, pd.DataFrame]) -> Iterator[Drawi
     note = improving_note(found["improving"])
     yield _curves(records, note)
     yield from exploration_drawings(records, found)
+    if (records.trials["status"] == "completed").any():
+        yield _coordinates(records)
     if not found["confirmed"].empty:
         yield _optimism(records, found["confirmed"], note)
+    for (where, arm), slices in records.worst.groupby(["cohort", "arm"], sort=False):
+        yield _worst(str(where), str(arm), slices)
 
 
-def write_findings(root: Path) -> list[Path]:
-    """Write all tables and figures of a study; returns the files written, under `findings`.
+def write_findings(root: Path, only: str | None = None) -> list[Path]:
+    """Write all tables and figures of a study, or `only` that one; returns the files, under `findings`.
 
     Raises:
-        BadInput: The study has no trials yet.
+        BadInput: The study has no trials yet, or has nothing of that name.
     """
     records = read_records(root)
     place = StudyDirectory(Path(root)).findings
-    written = []
     found = tables(records)
-    for name, table in found.items():
-        if table.empty:
-            continue
-        written.append(place / f"{name}.csv")
-        write_text(written[-1], table.to_csv(index=False))
-    for drawing in drawings(records, found):
-        for kind in ("svg", "png"):
-            written.append(place / f"{drawing.name}.{kind}")
-            with atomic(written[-1]) as stream:
-                stream.write(drawing.image(kind))
+    written = write_all(place, found, drawings(records, found), only)
+    if only and not written:
+        raise BadInput(
+            f"has no table or figure `{only}`", where=str(root), fix="Leave it out: all are written"
+        )
     return written
 
 
@@ -128,7 +130,7 @@ def _of_cohort(
 
 
 def _stem(name: str, cohort: str) -> str:
-    return name if cohort == "test" else f"{name}_{_slug(cohort)}"
+    return name if cohort == "test" else f"{name}_{slug(cohort)}"
 
 
 def _title(title: str, cohort: str) -> str:
@@ -151,6 +153,29 @@ def _curves(records: Records, improving: str) -> Drawing:
     )
 
 
+def _coordinates(records: Records) -> Drawing:
+    return Drawing(
+        name="coordinates",
+        title="Configurations and their scores",
+        caption="Parallel coordinates: a line a completed trial, through what the arms vary to its pooled "
+        "out-of-fold score (lower is better). The best tenth of each arm is drawn in full colour. An arm "
+        "that holds a field fixed passes through its fixed value."
+        + (PIXELS if len(records.trials) > MANY else ""),
+        figure=coordinates_figure(ranked_trials(records.trials)),
+    )
+
+
+def _worst(cohort: str, arm: str, slices: pd.DataFrame) -> Drawing:
+    return Drawing(
+        name=_stem(f"worst_{slug(arm)}", cohort),
+        title=_title(f"Largest errors of {arm}", cohort),
+        caption=f"The {slices['scan'].nunique()} scans with the largest errors, as the networks see them, "
+        "and where they looked: what each voxel adds to the prediction (gradient times input, mean over "
+        "networks and views; red raises it, blue lowers it), through the place that weighed most.",
+        figure=worst_figure(slices),
+    )
+
+
 def _optimism(records: Records, table: pd.DataFrame, improving: str) -> Drawing:
     return Drawing(
         name="optimism",
@@ -163,9 +188,5 @@ def _optimism(records: Records, table: pd.DataFrame, improving: str) -> Drawing:
     )
 
 
-def _slug(name: str) -> str:
-    return "".join(letter if letter.isalnum() else "-" for letter in name.lower())
-
-
 if __name__ == "__main__":
-    run_script("analysis.findings", write_findings)
+    run_script("analysis.findings", write_findings, "NAME")

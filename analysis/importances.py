@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 FEWEST = 20
 """Completed trials of an arm below which importances are noise."""
-MOST = 100
+MOST = 80
 """Trials of an arm that are used, the first ones: the work grows with them, the spread hardly shrinks."""
 RESAMPLES = 20
-TREES = 12
+TREES = 8
 METHODS = {"PED-ANOVA": "#0072b2", "fANOVA": "#e69f00"}
 COLUMNS = ["arm", "method", "parameter", "importance", "low", "high", "trials", "resamples"]
 

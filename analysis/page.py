@@ -1,79 +1,85 @@
-"""A self-contained HTML page: its style, and the few elements a report is made of.
+"""A self-contained HTML page: tabs, and the few elements a report is made of.
 
-Everything that comes from a study is escaped here. The page holds no scripts and loads nothing:
-its content security policy says so to the browser.
+Everything that comes from a study is escaped here. Without scripts, and on paper, the tabs are
+sections one after another and the figures their drawings; the page loads nothing either way.
 """
 
 from base64 import b64encode
-from collections.abc import Iterable
-from hashlib import sha256
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from pathlib import Path
 
 import pandas as pd
+from plotly.offline import get_plotlyjs
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #1d2126; --soft: #5b636d; --line: #dfe3e8; --page: #fbfbfa;
-  --card: #ffffff; --mark: #0b63a8; --stripe: #f4f6f8; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e8eb; --soft: #a2abb5; --line: #343b44;
-  --page: #14171b; --card: #1b1f25; --mark: #7cbcf0; --stripe: #20252c; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--page); color: var(--ink);
-  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
-main { max-width: 77rem; margin: 0 auto; padding: 2.5rem 1.5rem 4rem; }
-h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .3rem; letter-spacing: -.01em; }
-h2 { font-size: 1.25rem; margin: 3rem 0 .6rem; padding-top: 1.2rem; border-top: 1px solid var(--line); }
-p { max-width: 46rem; margin: .6rem 0; }
-.soft { color: var(--soft); font-size: .9rem; }
-.verdict { font-size: 1.15rem; max-width: 50rem; padding: 1rem 1.2rem; margin: 1.4rem 0;
-  background: var(--card); border: 1px solid var(--line); border-left: 4px solid var(--mark);
-  border-radius: 6px; }
-nav { margin: 1rem 0; font-size: .92rem; } nav a { margin-right: 1.1rem; }
-a { color: var(--mark); }
-.wide { overflow-x: auto; margin: 1rem 0 .4rem; border: 1px solid var(--line); border-radius: 6px;
-  background: var(--card); }
-table { border-collapse: collapse; width: 100%; font-size: .86rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .42rem .65rem; text-align: left; vertical-align: top; }
-thead th { font-weight: 600; color: var(--soft); border-bottom: 1px solid var(--line); }
-td, tbody th { white-space: nowrap; }
-td.long { white-space: normal; min-width: 9.5rem; }
-tbody th { font-weight: 600; } tbody tr:nth-child(even) { background: var(--stripe); }
-.number { text-align: right; }
-figure { margin: 1.2rem 0; } figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
-.paper { background: #fff; border: 1px solid var(--line); border-radius: 6px; padding: .8rem; }
-figcaption { color: var(--soft); font-size: .9rem; margin-top: .5rem; max-width: 52rem; }
-details { margin: .8rem 0; } summary { cursor: pointer; color: var(--mark); }
-pre { overflow-x: auto; background: var(--card); border: 1px solid var(--line); border-radius: 6px;
-  padding: 1rem; font-size: .82rem; line-height: 1.45; }
-@media print { body { background: #fff; } h2 { break-after: avoid; } figure, tr { break-inside: avoid; }
-  .wide { overflow: visible; } table { font-size: .7rem; } td, tbody th { white-space: normal; }
-  nav { display: none; } }
-"""
-
-_STYLE_HASH = b64encode(sha256(STYLE.encode()).digest()).decode()
-_LOADED = f"default-src 'none'; img-src data:; style-src 'sha256-{_STYLE_HASH}'"
-POLICY = f"{_LOADED}; base-uri 'none'; form-action 'none'"
-"""No scripts, nothing loaded, and no style but the one above."""
+from analysis.policy import data, policy, script
 
 SHORTEST_LONG = 25
 """Characters from which a column's text may wrap."""
 
+Section = tuple[str, str]
+"""A heading as text and a body as HTML."""
 
-def page(title: str, lead: str, sections: Iterable[tuple[str, str]]) -> str:
-    """The whole page; `lead` and the (heading, body) of `sections` are HTML, headings are text."""
-    parts = [(heading, body) for heading, body in sections if body]
-    links = "".join(f'<a href="#s{i}">{escape(heading)}</a>' for i, (heading, _) in enumerate(parts))
+
+def page(title: str, lead: str, sections: Iterable[Section]) -> str:
+    """A page without scripts; `lead` and the bodies of sections are HTML, everything else is text."""
+    filled = [part for part in sections if part[1]]
+    links = "".join(f'<a href="#s{i}">{escape(heading)}</a>\n' for i, (heading, _) in enumerate(filled))
     bodies = "".join(
         f'<section id="s{i}"><h2>{escape(heading)}</h2>\n{body}</section>\n'
-        for i, (heading, body) in enumerate(parts)
+        for i, (heading, body) in enumerate(filled)
     )
+    nav = f'<nav aria-label="Sections">{links}</nav>\n'
+    return _document(title, lead, nav + bodies, [], "")
+
+
+def tabbed(
+    title: str,
+    lead: str,
+    tabs: Iterable[tuple[str, Sequence[Section]]],
+    figures: Mapping[str, object],
+    hues: Mapping[str, str],
+) -> str:
+    """A page of tabs with live figures; sections without a body and tabs without sections are left out.
+
+    Args:
+        title: Of the page, text.
+        lead: HTML that stands before the tabs.
+        tabs: Titles and sections.
+        figures: The plotly figures that bodies refer to by `live`, by name.
+        hues: Colours of figures that are others in the dark.
+    """
+    filled = [(name, [part for part in parts if part[1]]) for name, parts in tabs]
+    filled = [(name, parts) for name, parts in filled if parts]
+    links = "".join(
+        f'<a id="tab-{i}" href="#part-{i}">{escape(name)}</a>\n' for i, (name, _) in enumerate(filled)
+    )
+    panels = "".join(_panel(i, name, parts) for i, (name, parts) in enumerate(filled))
+    blocks = "".join(data(name, figure) for name, figure in figures.items()) + data("hues", hues)
+    scripts = [_static("before.js"), get_plotlyjs(), _static("page.js")]
+    nav = f'<nav aria-label="Parts of the report">{links}</nav>\n'
+    return _document(title, lead, nav + panels, scripts, blocks)
+
+
+def _document(title: str, lead: str, body: str, scripts: Sequence[str], blocks: str) -> str:
+    style = _static("page.css")
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy([style], scripts)}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n"
-        f'<body><main>\n<header><h1>{escape(title)}</h1>\n{lead}</header>\n<nav aria-label="Sections">{links}'
-        f"</nav>\n{bodies}</main></body>\n</html>\n"
+        f"<title>{escape(title)}</title>\n<style>{style}</style>\n</head>\n"
+        f"<body><main>\n<header><h1>{escape(title)}</h1>\n{lead}</header>\n{body}</main>\n"
+        f"{blocks}{''.join(map(script, scripts))}</body>\n</html>\n"
     )
+
+
+def _static(name: str) -> str:
+    return (Path(__file__).parent / "static" / name).read_text()
+
+
+def _panel(number: int, name: str, sections: Sequence[Section]) -> str:
+    bodies = "".join(f"<section><h3>{escape(heading)}</h3>\n{body}</section>\n" for heading, body in sections)
+    return f'<div class="panel" id="part-{number}">\n<h2>{escape(name)}</h2>\n{bodies}</div>\n'
 
 
 def paragraph(text: str, kind: str = "") -> str:
@@ -85,21 +91,34 @@ def table(rows: pd.DataFrame, label: str) -> str:
     """A table of texts and whole numbers; the first column names the row, `label` is read aloud."""
     if rows.empty:
         return ""
-    classes = {name: _class(rows[name]) for name in rows}
-    head = "".join(f'<th scope="col"{classes[name]}>{escape(str(name))}</th>' for name in rows)
-    body = "".join(f"<tr>{_cells(list(row), list(classes.values()))}</tr>\n" for row in rows.to_numpy(object))
+    classes = [_class(rows.iloc[:, place]) for place in range(rows.shape[1])]
+    head = "".join(
+        f'<th scope="col"{kind}>{escape(str(name))}</th>' for name, kind in zip(rows, classes, strict=True)
+    )
+    body = "".join(f"<tr>{_cells(list(row), classes)}</tr>\n" for row in rows.to_numpy(object))
     return (
         f'<div class="wide" tabindex="0" role="region" aria-label="{escape(label)}"><table>'
         f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>\n"
     )
 
 
-def picture(svg: bytes, alternative: str, caption: str) -> str:
-    """A figure on paper (its background stays white in the dark), inlined as data."""
-    data = b64encode(svg).decode()
+def picture(svg: bytes, alternative: str, caption: str, live: str = "", command: str = "") -> str:
+    """A figure on paper (its background stays white in the dark), inlined as data.
+
+    Args:
+        svg: The drawing.
+        alternative: What a reader hears who does not see it.
+        caption: Beneath it.
+        live: Name of the plotly figure that is shown instead where scripts run; empty for none.
+        command: What makes its file again; empty for none.
+    """
+    source, label = f"data:image/svg+xml;base64,{b64encode(svg).decode()}", escape(alternative)
+    place = f'class="live" data-figure="{live}" role="img" tabindex="0" aria-label="{label}"'
+    moving = f"<div {place}><div></div></div>\n"
+    again = f" Again: <code>{escape(command)}</code>" if command else ""
     return (
-        f'<figure><div class="paper"><img src="data:image/svg+xml;base64,{data}" alt="{escape(alternative)}">'
-        f"</div><figcaption>{escape(caption)}</figcaption></figure>\n"
+        f'<figure>{moving if live else ""}<div class="paper"><img src="{source}" alt="{label}"></div>\n'
+        f"<figcaption>{escape(caption)}{again}</figcaption></figure>\n"
     )
 
 

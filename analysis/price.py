@@ -13,7 +13,7 @@ from analysis.searched import MOST
 from analysis.selection import best_trial, confirmed_means, is_mae
 from analysis.style import INK, RULE, colour, log_y, styled
 from analysis.tested import averaged, standing_predictions
-from analysis.words import in_order
+from analysis.words import clipped, in_order
 from study.agreement import mae, mse
 
 COLUMNS = [
@@ -117,8 +117,9 @@ def price_figure(table: pd.DataFrame, improving: pd.DataFrame, mean_error: float
             look: dict[str, Any] = {"color": hue, "ms": 10 if name == "test" else 6.5, "mec": "white"}
             axis.errorbar(place + offset, row[name], yerr=_bars(row, name), fmt=markers[name], lw=1.2, **look)
     unfinished = set(improving["arm"])
-    names = [f"{arm}\n(still improving)" if arm in unfinished else arm for arm in table["arm"]]
-    axis.set_xticks(range(len(table)), names)
+    ends = ["\n(still improving)" if arm in unfinished else "" for arm in table["arm"]]
+    names = [clipped(arm, 22) + end for arm, end in zip(table["arm"], ends, strict=True)]
+    axis.set_xticks(range(len(table)), names, parse_math=False)
     axis.tick_params(axis="x", length=0)
     axis.grid(visible=False, axis="x")
     axis.set_ylabel(score)

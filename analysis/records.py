@@ -16,6 +16,7 @@ COLUMNS = {
     "oof": ["stage", "arm", "trial", "seed", "repeat", "scan", "presentations", "prediction", "label"],
     "curves": ["arm", "trial", "report", "presentations", "mse", "mae", "icc", "smoothed"],
     "confirmed": ["arm", "trial", "seed", "length", "score", "mse", "mae", "icc", "verdict"],
+    "worst": ["cohort", "arm", "scan", "rank", "label", "prediction", "plane", "place", "image", "map"],
     "predictions": ["cohort", "arm", "trial", "seed", "scan", "site", "label", "truth", "prediction"],
 }
 
@@ -33,6 +34,8 @@ class Records:
     """`scan` and `label` of the development scans."""
     confirmed: pd.DataFrame
     predictions: pd.DataFrame
+    worst: pd.DataFrame
+    """Slices of the test scans that each arm misjudged most, and maps of where it looked."""
     openings: list[dict[str, Any]]
     """Lines of the test log: one each time test scans or an external cohort were opened."""
     settings: dict[str, Any]
@@ -57,6 +60,7 @@ def read_records(root: Path) -> Records:
     """
     place = StudyDirectory(Path(root))
     paths = {"curves": place.curves, "confirmed": place.confirmed, "predictions": place.predictions}
+    paths["worst"] = place.worst
     later = {name: _frame_or_empty(path, COLUMNS[name]) for name, path in paths.items()}
     oof, searched = place.oof, place.oof.is_file()
     labels = read_distinct(oof, ["scan", "label"]) if searched else pd.DataFrame(columns=["scan", "label"])
@@ -70,6 +74,12 @@ def read_records(root: Path) -> Records:
         provenance=read_json(place.provenance) if place.provenance.is_file() else {},
         **later,
     )
+
+
+def development_scans(records: Records) -> int:
+    """How many scans the study develops on, all of them: not each has an out-of-fold prediction."""
+    split = StudyDirectory(records.root).split
+    return len(read_json(split)["development"]) if split.is_file() else len(records.development)
 
 
 def _frame_or_empty(path: Path, columns: list[str]) -> pd.DataFrame:

@@ -3,34 +3,58 @@
 `python -m analysis.report STUDY_DIR` writes STUDY_DIR/report.html.
 """
 
-import json
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from analysis import page
 from analysis.baselines import readable_comparison
 from analysis.findings import drawings, tables
 from analysis.inference import UNDERCOVERAGE
+from analysis.listing import not_completed, plain_tables, predictions_by_scan, trials_by_score
+from analysis.live.figures import figure_json, live_figure
+from analysis.live.frame import Live
+from analysis.origin import again, origin
+from analysis.page import Section
 from analysis.per_seed import readable_per_seed
+from analysis.pseudonyms import pseudonyms
 from analysis.records import Records, read_records
 from analysis.script import run_script
 from analysis.selection import is_mae
+from analysis.style import IN_THE_DARK
 from analysis.summary import readable
-from analysis.tested import external_cohorts, stale_arms
-from analysis.tradeoff import unranked
+from analysis.tested import external_cohorts, stale_arms, standing_predictions
+from analysis.trade_offs_page import trade_offs
 from analysis.verdict import verdict_sentences
 from analysis.words import NOTHING, fixed, interval, number, opening_note, signed
-from study.password import mask
 from study.record import StudyDirectory, write_text
 
-SHOWN = 300
-"""Rows of a table of trials; a page with thousands opens slowly and nobody reads them."""
+SHAPED = (
+    *("summary", "comparison", "agreement", "per_seed", "confirmed", "trials"),
+    *("improving", "price", "shift"),
+)
+"""Tables that are shown in a shape of their own."""
+RESULT, AGREEMENT, MISSED = "Result", "Agreement", "Largest errors"
+TRADE_OFFS, SEARCH, ORIGIN = "Trade-offs", "Search", "Provenance"
+PLACES = {
+    "predictions": AGREEMENT,
+    "bland_altman": AGREEMENT,
+    "worst": MISSED,
+    "curves": SEARCH,
+    "optimism": SEARCH,
+    "coordinates": SEARCH,
+}
+"""Tabs by how the names of their drawings begin; all other drawings are about trade-offs."""
 
 
-def write_report(root: Path) -> Path:
+def write_report(root: Path, *, pseudonymise: bool = False) -> Path:
     """Write the report of a study and return its path; stages that have not run are left out.
+
+    Args:
+        root: The study directory.
+        pseudonymise: Show numbers instead of scan ids; see `analysis.pseudonyms`.
 
     Raises:
         BadInput: The study has no trials yet.
@@ -39,18 +63,51 @@ def write_report(root: Path) -> Path:
     found = tables(records)
     place = StudyDirectory(Path(root))
     name = place.root.resolve().name
+    command = f"setsum report {shlex.quote(name)}"
+    if pseudonymise:
+        # After the tables: an interval depends, in its last digit, on the order of the scans.
+        numbers = pseudonyms(records)
+        records, found = numbers.records(records), {key: numbers.table(table) for key, table in found.items()}
+        name, command = numbers.text(name), f"{numbers.text(command)} --pseudonymise"
     lead = "".join(page.paragraph(text, kind) for text, kind in verdict_sentences(records, found))
-    sections = [
-        ("Result", _result(records, found)),
-        ("Arms compared", _comparison(records, found["comparison"])),
-        *_figures(records, found),
-        ("Agreement by seed", _per_seed(found["per_seed"]) + _agreement(records, found["agreement"])),
-        ("Confirmed configurations", _confirmed(found["confirmed"])),
-        ("All trials", _trials(found["trials"])),
-        ("Where this comes from", _provenance(records)),
-    ]
-    write_text(place.report, page.page(f"setsum study: {name}", lead, sections))
+    tabs, figures = _tabs(records, found, name, command)
+    text = page.tabbed(f"setsum study: {name}", lead, tabs.items(), figures, IN_THE_DARK)
+    write_text(place.report, text)
     return place.report
+
+
+def _tabs(
+    records: Records, found: dict[str, pd.DataFrame], study: str, command: str
+) -> tuple[dict[str, list[Section]], dict[str, object]]:
+    """Sections by tab, and the live figures in them by name."""
+    tabs: dict[str, list[Section]] = {
+        RESULT: [
+            ("Result", _result(records, found)),
+            ("Arms compared", compared(found["comparison"], opening_note(records.openings))),
+        ],
+        AGREEMENT: [],
+        MISSED: [],
+        TRADE_OFFS: [],
+        SEARCH: [],
+        ORIGIN: origin(records, study, command),
+    }
+    figures: dict[str, object] = {}
+    for name, section, live in _figures(records, found, study):
+        tabs[_tab(name)].append(section)
+        if live:
+            figures[f"figure-{name}"] = figure_json(live)
+    by_scan = predictions_by_scan(standing_predictions(records))
+    tabs[AGREEMENT] += [
+        ("Predictions by scan", by_scan),
+        ("Agreement by seed", _per_seed(found["per_seed"]) + _agreement(records, found["agreement"])),
+    ]
+    tabs[TRADE_OFFS] += [("In numbers", trade_offs(found)), ("As tables", plain_tables(found, SHAPED))]
+    tabs[SEARCH] += [
+        ("Confirmed configurations", _confirmed(found["confirmed"])),
+        ("All trials", trials_by_score(found["trials"])),
+        ("Trials that did not complete", not_completed(found["trials"])),
+    ]
+    return tabs, figures
 
 
 def _result(records: Records, found: dict[str, pd.DataFrame]) -> str:
@@ -73,7 +130,8 @@ def _result(records: Records, found: dict[str, pd.DataFrame]) -> str:
     return body + "".join(page.paragraph(note, "soft") for note in notes)
 
 
-def _comparison(records: Records, table: pd.DataFrame) -> str:
+def compared(table: pd.DataFrame, opening: str = "") -> str:
+    """The section on pairs of arms; `opening` says how often their test scans were opened."""
     if table.empty:
         return ""
     within = "within sites" if table["stratified"].any() else "over all scans"
@@ -85,17 +143,29 @@ def _comparison(records: Records, table: pd.DataFrame) -> str:
         "in the paper, approximate: it was made for Pearson correlations, where it stands last."
     )
     body = page.table(readable_comparison(table), "Differences between arms on the same test scans")
-    return body + page.paragraph(note, "soft") + page.paragraph(opening_note(records.openings), "soft")
+    return body + page.paragraph(note, "soft") + (page.paragraph(opening, "soft") if opening else "")
 
 
-def _figures(records: Records, found: dict[str, pd.DataFrame]) -> list[tuple[str, str]]:
-    return [
-        (
-            drawing.title,
-            page.picture(drawing.image("svg"), f"{drawing.title}. {drawing.caption}", drawing.caption),
+def _figures(
+    records: Records, found: dict[str, pd.DataFrame], study: str
+) -> Iterator[tuple[str, Section, Live | None]]:
+    """The name, section and live figure of every drawing."""
+    for drawing in drawings(records, found):
+        live = live_figure(drawing.name, records, found)
+        caption = f"{drawing.caption} {live.note}".strip() if live else drawing.caption
+        body = page.picture(
+            drawing.image("svg"),
+            f"{drawing.title}. {drawing.caption}",
+            caption,
+            live=f"figure-{drawing.name}" if live else "",
+            command=again(study, drawing.name),
         )
-        for drawing in drawings(records, found)
-    ]
+        yield drawing.name, (drawing.title, body), live
+
+
+def _tab(name: str) -> str:
+    """The tab of a drawing."""
+    return next((tab for start, tab in PLACES.items() if name.startswith(start)), TRADE_OFFS)
 
 
 def _per_seed(table: pd.DataFrame) -> str:
@@ -157,58 +227,6 @@ def _confirmed(table: pd.DataFrame) -> str:
         }
     )
     return page.table(shown, "Configurations trained again with fresh seeds")
-
-
-def _trials(table: pd.DataFrame) -> str:
-    done = table["status"] == "completed"
-    kept = {"rank": "rank", "arm": "arm", "trial": "trial", "configuration": "configuration"}
-    numbers = {"score": "score", "icc": "ICC", "expected_set_size": "n(1 - p)", "mean_error_weight": "λ"}
-    numbers |= {"distinct_sets": "distinct sets", "seconds": "seconds"}
-    ranked = table.loc[done, [*kept, "verdict", *numbers]].fillna({"verdict": NOTHING})
-    ranked["rank"] = ranked["rank"].map(number)
-    for name in numbers:
-        ranked[name] = ranked[name].map(number)
-    failed = table.loc[~done, ["arm", "trial", "configuration", "status", "reason"]].fillna(
-        {"reason": NOTHING}
-    )
-    text = f"{done.sum()} trials completed their budget"
-    text += f"; {unranked(table)}: counted, not ranked." if unranked(table) else "."
-    shown = ranked.head(SHOWN).rename(columns=kept | numbers)
-    return (
-        page.paragraph(text)
-        + page.table(failed.head(SHOWN), "Trials that did not complete, with reasons")
-        + _rest(failed, "that did not complete")
-        + page.folded(
-            "Completed trials by score", page.table(shown, "Ranked trials") + _rest(ranked, "by score")
-        )
-    )
-
-
-def _rest(table: pd.DataFrame, which: str) -> str:
-    """What a long table leaves out, and where it is whole."""
-    if len(table) <= SHOWN:
-        return ""
-    return page.paragraph(
-        f"Shown: the first {SHOWN} of {len(table):,} trials {which}. All of them: findings/trials.csv.",
-        "soft",
-    )
-
-
-def _provenance(records: Records) -> str:
-    again = f"python -m analysis.findings {records.root.name}; python -m analysis.report {records.root.name}"
-    return (
-        page.paragraph(
-            "Tables and figures as CSV, SVG and PNG lie in findings/. To make them and this page again:"
-        )
-        + page.verbatim(again)
-        + page.folded(
-            "Provenance", page.verbatim(json.dumps(records.provenance, indent=2, ensure_ascii=False))
-        )
-        + page.folded(
-            "Settings",
-            page.verbatim(mask(yaml.safe_dump(records.settings, sort_keys=False, allow_unicode=True))),
-        )
-    )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.style import FAINT, INK, RULE, colour, panels, styled
-from analysis.words import fixed, in_order, interval
+from analysis.words import clipped, fixed, in_order, interval
 
 
 @styled
@@ -34,7 +34,7 @@ def predicted_against_true(
         _panel(axis, standing[standing["arm"] == arm], arm, limits)
         estimate, low, high = (float(scores[name][arm]) for name in ("icc", "icc_low", "icc_high"))
         agreed = f"ICC {fixed(estimate)} {interval(low, high)}"
-        axis.set_title(arm, pad=30)
+        axis.set_title(clipped(arm, 24), pad=30)
         below = f"{agreed.strip()}\n{verdicts.get(arm, 'reference')}"
         axis.annotate(
             below, (0, 1), (0, 4), xycoords="axes fraction", textcoords="offset points", fontsize=8.5

@@ -1,6 +1,7 @@
 """Table and figure: the error over set size n and blank probability p, smoothed over all that search them."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -137,7 +138,9 @@ def _contour(axis: Axes, sets: pd.DataFrame, contour: pd.DataFrame, score: str) 
     wide = grid.pivot(index="p", columns="n", values="mean")
     pale = LinearSegmentedColormap.from_list("error", ["#0b3d66", "#3f83b5", "#a9cbe2", "#f2f5f7"])
     filled = axis.contourf(wide.columns, wide.index, np.ma.masked_invalid(wide.to_numpy()), 8, cmap=pale)
-    axis.scatter(sets["n"], sets["p"], s=9, fc="white", ec=INK, lw=0.6, zorder=3, clip_on=False)
+    many = len(sets) > MANY
+    dots: dict[str, Any] = {"s": 2, "rasterized": True} if many else {"s": 9, "clip_on": False}
+    axis.scatter(sets["n"], sets["p"], fc="white", ec=INK, lw=0.3 if many else 0.6, zorder=3, **dots)
     # A map of nothing looks as lively as one of something: the reader is told how sure it is.
     sure = ((contour["high"] / contour["low"]) ** 0.5 - 1)[contour["known"]].median()
     if pd.notna(sure):

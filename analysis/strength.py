@@ -80,7 +80,9 @@ def _points(axis: Axes, drawn: pd.DataFrame, face: str, norm: Normalize) -> None
     others = drawn["other"]
     axis.scatter(x[others], drawn.loc[others, "score"], marker="d", color=FAINT, alpha=0.6, zorder=2, **look)
     for chosen, size, width in ((drawn["flat"], 75, 0.8), (drawn["least"], 170, 2)):
-        axis.scatter(x[chosen], drawn.loc[chosen, "score"], s=size, fc="none", ec=FLAT, lw=width, zorder=5)
+        dense = many and chosen.sum() > 1
+        look = {"s": 14, "lw": 0.4, "rasterized": True} if dense else {"s": size, "lw": width}
+        axis.scatter(x[chosen], drawn.loc[chosen, "score"], fc="none", ec=FLAT, zorder=5, **look)
 
 
 def _places(values: "pd.Series[float]") -> "pd.Series[float]":

@@ -8,11 +8,13 @@ from typing import Any, ParamSpec
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter
 from matplotlib.typing import RcKeyType
 
-from analysis.words import in_order
+from analysis.words import clipped, in_order
 
 INK, FAINT, RULE = "#22262b", "#8a919a", "#b3261e"
 
@@ -31,6 +33,20 @@ COLOURS = {
 }
 """Okabe and Ito's palette, distinguishable by colour-blind readers (yellow replaced: too pale on white)."""
 REFERENCES = ("mean predictor", "threshold rule", "histogram ridge")
+IN_THE_DARK = {
+    "#4d4d4d": "#c4c9cf",
+    "#999933": "#b9b94f",
+    "#332288": "#9d8cf0",
+    "#0072b2": "#3d9be0",
+    "#d55e00": "#f07a2a",
+    "#882255": "#d9679f",
+    "#aa4499": "#d079c1",
+    "#117733": "#4dae6a",
+    "#661100": "#c9684f",
+}
+"""Hues of live figures on a dark page, where these would be too dark."""
+IN_TITLE, IN_LEGEND = 60, 36
+"""Letters of a line in a figure's titles and in its legend."""
 OTHERS = ("#661100", "#117733", "#6699cc")
 
 MANY = 1000
@@ -78,12 +94,28 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
             mpl.rcdefaults()
             mpl.rcParams.update(SETTINGS)
             figure = draw(*args, **kwargs)
+            _keep_names_short(figure)
             # Laid out once: saving twice would lay out twice, which takes most of the time.
             figure.draw_without_rendering()
             figure.set_layout_engine("none")
             return figure
 
     return drawn
+
+
+def _keep_names_short(figure: Figure) -> None:
+    """Names are a study's own: none may take a figure's room or be read as a formula, whatever it holds."""
+    axes = [axis for panel in figure.axes for axis in (panel.xaxis, panel.yaxis)]
+    ticks = {label for axis in axes for label in axis.get_ticklabels(which="both")}
+    in_legends = {text for legend in figure.findobj(Legend) for text in legend.get_texts()}
+    for text in set(figure.findobj(Text)) - ticks:
+        most = IN_LEGEND if text in in_legends else IN_TITLE
+        text.set_parse_math(False)
+        text.set_text(_short_lines(text.get_text(), most))
+
+
+def _short_lines(text: str, most: int) -> str:
+    return "\n".join(clipped(line, most) for line in text.split("\n"))
 
 
 def saved(figure: Figure, kind: str) -> bytes:

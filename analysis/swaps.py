@@ -6,39 +6,23 @@ predictions, their squares and their products with the labels. Over swaps these 
 
 import numpy as np
 
-from analysis.resampling import BLOCK
 from study.agreement import Floats
 
-SIZE = 0.05
-"""Level of the test."""
 SWAPS = 399
-"""Permutations a study: 20 of 400 is the level exactly."""
+"""Permutations: 20 of 400, the observed assignment among them, are 5% exactly."""
 
 
-def share_rejected(
-    first_RM: Floats, second_RM: Floats, labels_RM: Floats, generator: np.random.Generator
-) -> float:
-    """Share of studies in which `swap_permutation` with SWAPS permutations has p of the ICC <= SIZE.
-
-    The studies share their permutations, which are random for each of them.
-
-    Args:
-        first_RM, second_RM, labels_RM: (studies, scans), predictions of two arms and labels.
-    """
-    scans = labels_RM.shape[1]
-    swaps_MP = generator.integers(0, 2, (scans, SWAPS)).astype(np.float64)
-    p = [
-        swap_p(first_RM[some], second_RM[some], labels_RM[some], swaps_MP)
-        for some in _blocks(len(labels_RM), scans)
-    ]
-    return float(np.mean(np.concatenate(p) <= SIZE * (1 + 1e-9)))
+def draw_swaps(scans: int, generator: np.random.Generator) -> Floats:
+    """Fair coins (scans, SWAPS): 1 where two arms stay and 0 where they swap."""
+    return generator.integers(0, 2, (scans, SWAPS)).astype(np.float64)
 
 
 def swap_p(first_RM: Floats, second_RM: Floats, labels_RM: Floats, swaps_MP: Floats) -> Floats:
     """Two-sided p (studies,) of the ICC difference; the observed assignment counts as one permutation.
 
     Args:
-        swaps_MP: (scans, permutations), 1 where the arms stay and 0 where they swap.
+        first_RM, second_RM, labels_RM: (studies, scans), predictions of two arms and labels.
+        swaps_MP: See `draw_swaps`; shared by the studies, random for each of them.
     """
     centre = labels_RM.mean(axis=1, keepdims=True)
     x, y, labels = first_RM - centre, second_RM - centre, labels_RM - centre
@@ -77,8 +61,3 @@ def _icc(total: Floats, squares: Floats, products: Floats, spread: Floats, m: in
     raters = total**2 / (2 * m)
     value: Floats = 2 * products / ((varying + spread) + 2 * (m - 1) / m * (raters - error))
     return value
-
-
-def _blocks(studies: int, scans: int) -> list[slice]:
-    size = max(1, BLOCK // max(scans, SWAPS))
-    return [slice(start, start + size) for start in range(0, studies, size)]

@@ -14,7 +14,8 @@ def verdict_sentences(records: Records, found: dict[str, pd.DataFrame]) -> list[
     claims = comparison[comparison["family"] == "arms"]
     answer = _tested(claims) if not claims.empty else _untested(records, summary)
     sentences = [(answer, "verdict")]
-    limits = [*explanation_sentences(comparison), detectable_sentence(found["detectable"])]
+    unfinished = set(summary.loc[summary["verdict"].isin(["improving", "stuck"]), "arm"])
+    limits = [*explanation_sentences(comparison, unfinished), detectable_sentence(found["detectable"])]
     sentences += [(text, "soft") for text in limits if text]
     for verdict, consequence in (
         ("improving", "was still improving when its budget ended: a longer one may change its place"),

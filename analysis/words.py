@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
+from zlib import crc32
 
 NOTHING = "–"
 SHORT = {
@@ -40,6 +41,17 @@ ARMS = (
 def in_order(arms: Iterable[str]) -> list[str]:
     """Distinct arms in the order in which they always appear."""
     return sorted(set(arms), key=lambda arm: (ARMS.index(arm) if arm in ARMS else len(ARMS), arm))
+
+
+def clipped(text: str, most: int) -> str:
+    """Text of at most so many characters, the rest an ellipsis."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def slug(name: str) -> str:
+    """A name as part of a file's name; a long one is cut, and told from others by a checksum."""
+    letters = "".join(letter if letter.isalnum() else "-" for letter in name.lower())
+    return letters if len(letters) <= 40 else f"{letters[:32]}-{crc32(name.encode()):08x}"
 
 
 def number(value: float | None, digits: int = 3) -> str:

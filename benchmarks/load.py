@@ -33,7 +33,10 @@ def measure() -> None:
         publish("load-scans", "Preprocessing many scans", list(_cohorts(root)), [scans])
         studies = "5 arms, 10 reports, 60 development scans, 50 confirmations an arm."
         publish("load-studies", "Commands on large studies", list(_studies(root)), [studies])
-        driver = "Driver memory is resident and its own; allowed is a twelfth more after five times the trials: what Optuna keeps of each."
+        driver = (
+            "Driver memory is resident and its own; allowed is a twelfth more after five times the trials: "
+            "what Optuna keeps of each."
+        )
         publish("load-sweep", "A sweep of very short trials", list(_sweep(root / "sweep")), [driver])
 
 

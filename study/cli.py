@@ -3,7 +3,6 @@
 Heavy packages load inside the commands, so that `setsum --help` answers at once.
 """
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -31,14 +30,15 @@ StudyDir = Annotated[Path, typer.Argument(help="A study directory.", metavar="DI
 Seed = Annotated[int | None, typer.Option(min=0, help="Everything random derives from it.")]
 Cpus = Annotated[float | None, typer.Option("--cpus-per-trial", help="CPU cores of one trial.")]
 Gpus = Annotated[str | None, typer.Option("--gpus-per-trial", help="GPUs of one trial, a share, or auto.")]
-Accept = Annotated[list[str] | None, typer.Option(help="Go on though this has changed: code.")]
-Address = Annotated[
-    str | None, typer.Option(help="Address of a Ray cluster; a local one is started otherwise.")
+Pseudonymise = Annotated[
+    bool, typer.Option("--pseudonymise", help="Numbers for scan ids; their key is DIR/pseudonyms.csv.")
 ]
+Accept = Annotated[list[str] | None, typer.Option(help="Go on though this has changed: code.")]
+Address = Annotated[str | None, typer.Option(help="Address of a Ray cluster; else one is started here.")]
 
 
 @app.command()
-def init(name: Annotated[str, typer.Argument(help="quick, wmh or pvs.")] = "quick") -> None:
+def init(name: Annotated[str, typer.Argument(help="quick, wmh, pvs, table1, figure3, …")] = "quick") -> None:
     """Print a commented study file to edit."""
     from study.settings import builtin_text
 
@@ -62,26 +62,19 @@ def run(
     """Everything: sweep, confirm, test, findings, report, export. Without a file, the quick study."""
     import yaml
 
+    from study.arguments import fields_of_options, file_and_fields
     from study.settings import read_settings
 
-    source, overrides = _file_and_fields(arguments or [])
-    given = {
-        # Quoted: a folder's name may hold what means something in YAML, such as ` #`.
-        "cohort.path": json.dumps(str(cohort.resolve()), ensure_ascii=False) if cohort else None,
-        "seed": seed,
-        "resources.cpus_per_trial": cpus,
-        "resources.gpus_per_trial": gpus,
-        "resources.address": json.dumps(address) if address else None,
-    }
-    overrides += [f"{key}={value}" for key, value in given.items() if value is not None]
-    settings = read_settings(source, overrides)
+    source, overrides = file_and_fields(arguments or [])
+    settings = read_settings(source, overrides + fields_of_options(cohort, seed, cpus, gpus, address))
     if dry_run:
         typer.echo(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False), nl=False)
         return
     from study.pipeline.progress import Progress
-    from study.pipeline.stages import run as run_stages
+    from study.pipeline.whole import run as run_whole
 
-    _print_end(run_stages(settings, out, Progress()))
+    run_whole(settings, out, Progress())
+    _print_end(out)
 
 
 @app.command()
@@ -124,11 +117,11 @@ def findings(directory: StudyDir) -> None:
 
 
 @app.command()
-def report(directory: StudyDir) -> None:
+def report(directory: StudyDir, pseudonymise: Pseudonymise = False) -> None:
     """Write the self-contained report.html."""
     from analysis.report import write_report
 
-    typer.echo(write_report(_existing(directory)))
+    typer.echo(write_report(_existing(directory), pseudonymise=pseudonymise))
 
 
 @app.command()
@@ -147,9 +140,10 @@ def export(directory: StudyDir) -> None:
 def resume(directory: StudyDir, accept_change: Accept = None) -> None:
     """Run whatever is left of a study."""
     from study.pipeline.progress import Progress
-    from study.pipeline.stages import resume as resume_stages
+    from study.pipeline.whole import resume as resume_whole
 
-    _print_end(resume_stages(directory, Progress(), accept_change or ()))
+    resume_whole(directory, Progress(), accept_change or ())
+    _print_end(directory)
 
 
 @app.command()
@@ -162,7 +156,8 @@ def extend(
     from study.pipeline.progress import Progress
     from study.pipeline.stages import extend as extend_stages
 
-    _print_end(extend_stages(directory, trials, Progress(), accept_change or ()))
+    extend_stages(directory, trials, Progress(), accept_change or ())
+    _print_end(directory)
     typer.echo(
         f"The test set was not opened. To test the winners of the longer search: setsum test {directory}"
     )
@@ -173,8 +168,20 @@ def status(directory: StudyDir) -> None:
     """How far a study is."""
     from study.pipeline.status import describe_status
 
-    for line in describe_status(_existing(directory)):
+    for line in describe_status(_existing(directory, series=True)):
         typer.echo(line)
+
+
+@app.command()
+def compare(
+    directories: Annotated[list[Path], typer.Argument(help="Studies or series.", metavar="DIR...")],
+    out: Annotated[Path, typer.Option(help="Where table and figure go.")] = Path("setsum-compared"),
+) -> None:
+    """Several studies side by side: one table and one figure."""
+    from analysis.side_by_side import study_folders, write_side_by_side
+
+    for path in write_side_by_side(study_folders(directories), out):
+        typer.echo(path)
 
 
 @app.command()
@@ -217,9 +224,8 @@ def inspect(
     from study.cohort.scans import read_cohort
 
     scans = read_cohort(cohort, layout, label=label)
-    text = summary(scans)
     slices_figure(scans, png)
-    typer.echo(f"{text}\nslices: {png}")
+    typer.echo(f"{summary(scans)}\nslices: {png}")
 
 
 @app.command()
@@ -265,16 +271,10 @@ def main() -> None:
     run_command(app)
 
 
-def _file_and_fields(arguments: list[str]) -> tuple[Path | None, list[str]]:
-    """Split the arguments of `run` into the study file and the KEY=VALUE fields."""
-    files = [argument for argument in arguments if "=" not in argument]
-    if len(files) > 1:
-        raise BadInput(f"one study file at most, got {', '.join(files)}")
-    return (Path(files[0]) if files else None), [argument for argument in arguments if "=" in argument]
-
-
-def _existing(directory: Path) -> Path:
-    if not (directory / "study.yaml").is_file():
+def _existing(directory: Path, series: bool = False) -> Path:
+    if (directory / "series.yaml").is_file() and not series:
+        raise BadInput("a series of studies", where=str(directory), fix="Name one of the folders in it")
+    if not (directory / "study.yaml").is_file() and not (directory / "series.yaml").is_file():
         raise BadInput("no study here (study.yaml is missing)", where=str(directory))
     return directory.resolve()
 
@@ -285,13 +285,14 @@ def _one_stage(directory: Path, stage: "Callable[[Prepared, Progress], None]") -
 
     with opened(directory, progress := Progress()) as prepared:
         stage(prepared, progress)
-    _print_end(prepared)
+    _print_end(directory)
 
 
-def _print_end(prepared: "Prepared") -> None:
+def _print_end(directory: Path) -> None:
     from study.pipeline.ending import console_for_tables, print_ending
+    from study.record import StudyDirectory
 
-    print_ending(prepared.directory, console_for_tables())
+    print_ending(StudyDirectory(directory.resolve()), console_for_tables())
 
 
 if __name__ == "__main__":

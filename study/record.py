@@ -43,6 +43,11 @@ class StudyDirectory:
         return self.root / "study.yaml"
 
     @property
+    def series(self) -> Path:
+        """Of a series, in place of `settings`: its studies lie in folders beside it."""
+        return self.root / "series.yaml"
+
+    @property
     def split(self) -> Path:
         return self.root / "split.json"
 
@@ -87,8 +92,16 @@ class StudyDirectory:
         return self.root / "predictions.parquet"
 
     @property
+    def worst(self) -> Path:
+        return self.root / "worst.parquet"
+
+    @property
     def test_log(self) -> Path:
         return self.root / "test_log.jsonl"
+
+    @property
+    def pseudonyms(self) -> Path:
+        return self.root / "pseudonyms.csv"
 
     @property
     def findings(self) -> Path:
@@ -104,8 +117,8 @@ class StudyDirectory:
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that appears at `path` whole, or not at all.
+def atomic(path: Path, permissions: int = 0o644) -> Iterator[BinaryIO]:
+    """A binary file that appears at `path` whole, or not at all; nobody else can open it before.
 
     Raises:
         BadInput: No file can be made there.
@@ -126,7 +139,7 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        Path(name).chmod(0o644)
+        Path(name).chmod(permissions)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -1,7 +1,8 @@
 """The study file: what a user asks for, typed and checked once, where it enters.
 
 A study file is YAML; `KEY=VALUE` overrides replace single fields (`budget.trials=8`). The resolved
-settings are written into the study directory and every stage reads them from there.
+settings are written into the study directory and every stage reads them from there. A file with
+`series` or `validation.outer_folds` asks for several studies: see `study.pipeline.series`.
 """
 
 import json
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from study.badinput import BadInput
 from study.cohort.preprocess import Preprocessing
+from study.fields import anchor, fields_of, has_cohort, parsed, set_field
 from study.password import has_password
 from study.plainyaml import parse_yaml, read_yaml
 from study.record import FORMAT
@@ -56,6 +58,8 @@ class SplitSettings(_Section):
     stratify: bool = True
     development: Annotated[int, Field(ge=4)] | None = None
     """Keep only this many development scans, their labels pseudo-uniform (the paper's learning curve)."""
+    outer_fold: int | None = Field(default=None, ge=1)
+    """Which of `validation.outer_folds` is tested, instead of `test`; a nested cross-validation sets it."""
 
 
 class ValidationSettings(_Section):
@@ -66,6 +70,8 @@ class ValidationSettings(_Section):
     repeats: int = Field(default=1, ge=1)
     scans: int = Field(default=6, ge=2)
     """Validation scans of `protocol: paper`."""
+    outer_folds: Annotated[int, Field(ge=2)] | None = None
+    """Nested cross-validation: so many folds of the cohort take turns as test scans, a study each."""
 
 
 class BudgetSettings(_Section):
@@ -81,7 +87,8 @@ class BudgetSettings(_Section):
 class SearchSettings(_Section):
     """How configurations are proposed and stopped."""
 
-    sampler: Literal["tpe", "random", "qmc"] = "tpe"
+    sampler: Literal["tpe", "random", "qmc", "paper"] = "tpe"
+    """`paper` searches nothing: one trial an arm, with the paper's values (defaults where it has none)."""
     scheduler: Literal["fifo", "asha"] = "fifo"
     storage: str | None = None
     """Database URL of the search, its password as `${NAME}`; a journal in the study directory by default."""
@@ -113,6 +120,21 @@ class ResourceSettings(_Section):
         return self.gpus_per_trial
 
 
+class MapSettings(_Section):
+    """Where does an arm pay? Phantom cohorts instead of a study: see `study.pipeline.paying`."""
+
+    scans: Annotated[tuple[Annotated[int, Field(ge=4)], ...], Field(min_length=1)]
+    """Training scans."""
+    rater_noise: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)]
+    """SDs of the label by which raters err on training scans; test scans are scored against the truth."""
+    presentations: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+    """Training lengths, multiples of a common number."""
+    cohorts: int = Field(default=5, ge=2)
+    """Cohorts a cell, the intervals' units; their seeds count up from the study's."""
+    test: int = Field(default=100, ge=10)
+    """Test scans of each cohort."""
+
+
 class StudySettings(_Section):
     """A whole study."""
 
@@ -131,6 +153,11 @@ class StudySettings(_Section):
     search: SearchSettings = SearchSettings()
     confirm: ConfirmSettings = ConfirmSettings()
     resources: ResourceSettings = ResourceSettings()
+    series: Annotated[dict[str, dict[str, Any]], Field(min_length=1)] | None = None
+    """Studies to be run side by side: by name, the fields (`budget.trials`) that differ from this file's."""
+    map: MapSettings | None = None
+    experiment: Literal["table1", "figure3", "set_size", "dropout_little_data"] | None = None
+    """The paper's experiment that a series repeats: its findings then take the paper's shape."""
 
 
 def builtin_names() -> list[str]:
@@ -174,9 +201,13 @@ def read_settings(source: Path | None, overrides: Sequence[str] = ()) -> StudySe
             fix="Start from a fresh file: setsum init > study.yaml",
         )
     if source is not None:
-        _anchor(content, source.resolve().parent)
-    for override in overrides:
-        _override(content, override)
+        anchor(content, source.resolve().parent)
+    overridden = [parsed(override) for override in overrides]
+    without_cohort = content.pop("without_cohort", None)
+    if without_cohort and not has_cohort(content, overridden):
+        overridden = [*fields_of(without_cohort, f"{name}: without_cohort"), *overridden]
+    for key, value in overridden:
+        set_field(content, key, value)
     return validate_settings(content, name)
 
 
@@ -210,28 +241,3 @@ def _read(path: Path) -> object:
     except BadInput as error:
         fix = "Start from a fresh file: setsum init > study.yaml"
         raise BadInput(error.what, where=error.where, fix=fix) from error
-
-
-def _anchor(content: dict[str, Any], folder: Path) -> None:
-    """Make the file's relative paths absolute, so that they do not depend on the working directory."""
-    for section, field in (("cohort", "path"), ("split", "test")):
-        part = content.get(section)
-        if isinstance(part, dict) and isinstance(part.get(field), str):
-            part[field] = str(folder / part[field])
-    arms = content.get("arms")
-    if isinstance(arms, list):
-        content["arms"] = [
-            str(folder / arm) if isinstance(arm, str) and arm.endswith(".yaml") else arm for arm in arms
-        ]
-
-
-def _override(content: dict[str, Any], override: str) -> None:
-    key, separator, value = override.partition("=")
-    if not separator or not key:
-        raise BadInput(f"an override is KEY=VALUE, got {override!r}", fix="For example budget.trials=8")
-    *sections, field = key.split(".")
-    for section in sections:
-        content = content.setdefault(section, {})
-        if not isinstance(content, dict):
-            raise BadInput(f"`{section}` in `{key}` is a value, not a section", where=override)
-    content[field] = parse_yaml(value, override)

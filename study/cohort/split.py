@@ -6,6 +6,7 @@ All draws are by seed alone; a group (one person's several scans) never straddle
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
@@ -153,37 +154,72 @@ def make_folds(
     return tuple(result)
 
 
-def holdout_fold(
-    labels: np.ndarray,
-    sites: Sequence[str],
-    groups: Sequence[str],
-    *,
-    validation: int,
-    seed: int,
-    stratify: bool = False,
-) -> tuple[Fold, ...]:
-    """One fold with a few fixed validation scans (the paper's 5 or 6).
+def holdout_fold(groups: Sequence[str], *, validation: int, seed: int) -> tuple[Fold, ...]:
+    """One fold with a few fixed validation scans (the paper's 5 or 6), drawn at random.
+
+    Groups stand in an order that seed and name alone decide, so that a development set from which other
+    scans were taken away (the paper's learning curve) has the same validation scans.
 
     Args:
-        labels: (M,) of the development scans.
-        sites: Site of each.
-        groups: Group of each.
+        groups: Group of each of the M development scans.
         validation: Scans to hold out, at least 1 and fewer than M.
         seed: Of the draw.
-        stratify: Spread the draw over sites and labels; the paper's is random.
 
     Raises:
         BadInput: `validation` is out of range, or groups are too large to meet it.
     """
-    if not 1 <= validation < len(labels):
+    if not 1 <= validation < len(groups):
         raise BadInput(
-            f"1 <= `validation` < {len(labels)} development scans must hold, got {validation}",
+            f"1 <= `validation` < {len(groups)} development scans must hold, got {validation}",
             where="validation",
             fix="Choose another",
         )
-    held_M = np.zeros(len(labels), dtype=bool)
-    held_M[pick(labels, sites, groups, validation, stratify, np.random.default_rng([seed, 3]))] = True
-    return (_fold(0, 0, held_M),)
+    sizes, held, room = Counter(groups), set[str](), validation
+    for group in sorted(sizes, key=lambda name: sha256(f"{seed} {name}".encode()).digest()):
+        if sizes[group] <= room:
+            held.add(group)
+            room -= sizes[group]
+    if not held:
+        raise BadInput(
+            f"no group of scans is small enough to hold {validation} scans out",
+            where="groups",
+            fix="Choose more",
+        )
+    return (_fold(0, 0, np.array([group in held for group in groups])),)
+
+
+def outer_split(
+    ids: Sequence[str],
+    labels: np.ndarray,
+    sites: Sequence[str],
+    groups: Sequence[str],
+    *,
+    folds: int,
+    fold: int,
+    stratify: bool,
+    seed: int,
+) -> Split:
+    """One turn of a nested cross-validation: the scans of an outer fold are tested, all others develop.
+
+    Args:
+        ids: M scans; with them labels (M,), the site and the group of each.
+        folds: Outer folds.
+        fold: Which of them is tested, from 1.
+        stratify: Deal each site's neighbouring labels to different folds.
+        seed: The same in every turn, so that each scan is tested in one of them.
+
+    Raises:
+        BadInput: There are fewer groups than folds, or no such fold.
+    """
+    if not 1 <= fold <= folds:
+        raise BadInput(
+            f"1 <= `split.outer_fold` <= {folds} must hold, got {fold}", where="split", fix="Leave it out"
+        )
+    # A stream apart from that of the inner folds.
+    stream = int(np.random.SeedSequence([seed, 4]).generate_state(1)[0])
+    cut = make_folds(labels, sites, groups, folds=folds, repeats=1, stratify=stratify, seed=stream)
+    turn = cut[fold - 1]
+    return Split(development=tuple(ids[i] for i in turn.train), test=tuple(ids[i] for i in turn.held_out))
 
 
 def _fold(repeat: int, index: int, held_M: np.ndarray) -> Fold:

@@ -7,8 +7,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from study.badinput import BadInput
 from study.cohort.scan import Cohort
-from study.cohort.split import Fold, holdout_fold, make_folds, pseudo_uniform, split_test
+from study.cohort.split import Fold, Split, holdout_fold, make_folds, outer_split, pseudo_uniform, split_test
 from study.settings import StudySettings
 
 
@@ -52,21 +53,40 @@ def draw_split(settings: StudySettings, cohort: Listed) -> tuple[tuple[str, ...]
     Raises:
         BadInput: The cohort cannot be divided so.
     """
-    wanted = settings.split
-    split = split_test(
-        cohort.ids,
-        cohort.labels,
-        cohort.sites,
-        cohort.groups,
-        test=wanted.test,
-        stratify=wanted.stratify,
-        seed=settings.seed,
-    )
-    if wanted.development is None:
+    split = _whole_split(settings, cohort)
+    if settings.split.development is None:
         return split.development, split.test
-    where = {name: position for position, name in enumerate(cohort.ids)}
-    labels = cohort.labels[[where[name] for name in split.development]]
-    return pseudo_uniform(split.development, labels, wanted.development, settings.seed), split.test
+    return _fewer(settings, cohort, split.development, settings.split.development), split.test
+
+
+def _whole_split(settings: StudySettings, cohort: Listed) -> Split:
+    wanted, outer = settings.split, settings.validation.outer_folds
+    scans = (cohort.ids, cohort.labels, cohort.sites, cohort.groups)
+    if outer is None:
+        if wanted.outer_fold is not None:
+            raise BadInput(
+                f"`split.outer_fold: {wanted.outer_fold}` needs `validation.outer_folds`",
+                where="split",
+                fix="Set both or neither",
+            )
+        return split_test(*scans, test=wanted.test, stratify=wanted.stratify, seed=settings.seed)
+    assert wanted.outer_fold is not None, "a nested cross-validation is a series, and this one of its studies"
+    return outer_split(
+        *scans, folds=outer, fold=wanted.outer_fold, stratify=wanted.stratify, seed=settings.seed
+    )
+
+
+def _fewer(settings: StudySettings, cohort: Listed, development: Sequence[str], size: int) -> tuple[str, ...]:
+    """Pseudo-uniform development scans; the paper's fixed validation scans stay the same for any size."""
+    rows = positions(cohort, development)
+    held: set[str] = set()
+    if settings.validation.protocol == "paper" and size <= len(development):
+        (fold,) = study_folds(settings, cohort, rows, settings.seed)
+        held = {cohort.ids[rows[position]] for position in fold.held_out}
+    others = [(cohort.ids[row], cohort.labels[row]) for row in rows if cohort.ids[row] not in held]
+    names, labels = [name for name, _ in others], np.array([label for _, label in others])
+    kept = {*pseudo_uniform(names, labels, size - len(held), settings.seed), *held}
+    return tuple(name for name in cohort.ids if name in kept)
 
 
 def positions(cohort: Listed, ids: Sequence[str]) -> NDArray[np.int64]:
@@ -123,5 +143,5 @@ def draw_folds(
     sites = [cohort.sites[row] for row in rows]
     groups = [cohort.groups[row] for row in rows]
     if holdout is not None:
-        return holdout_fold(labels, sites, groups, validation=holdout, seed=study_seed)
+        return holdout_fold(groups, validation=holdout, seed=study_seed)
     return make_folds(labels, sites, groups, folds=folds, repeats=repeats, stratify=stratify, seed=seed)

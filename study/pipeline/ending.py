@@ -1,10 +1,13 @@
 """What a study prints at its end: the table, what limits it, and where to look next."""
 
+import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from analysis.paying import CELLS, paying_table, read_cells, readable_map
 from analysis.records import read_records
+from analysis.side_by_side import member_folders, readable_side_by_side, side_by_side
 from analysis.summary import readable, still_improving, summarise
 from analysis.tested import agreement_table
 from analysis.words import opening_note
@@ -16,19 +19,21 @@ SIMPLEST = "least regularised within 1 SE"
 
 
 def print_ending(directory: StudyDirectory, console: Console) -> None:
-    """The table of a study's arms as far as it has come.
+    """The table of a study's arms as far as it has come; of a series, its studies side by side.
 
     Raises:
         BadInput: The study has no trials yet.
     """
+    if directory.series.exists():
+        if (directory.root / CELLS).exists():
+            print_table(readable_map(paying_table(read_cells(directory.root))), console)
+        else:
+            print_table(readable_side_by_side(side_by_side(member_folders(directory.root))), console)
+        console.print(f"report: {directory.report}", markup=False, highlight=False, soft_wrap=True)
+        return
     records = read_records(directory.root)
     rows = readable(summarise(records, agreement_table(records), still_improving(records)))
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in rows.columns.drop(SIMPLEST):
-        table.add_column(column, overflow="fold")
-    for values in rows.drop(columns=SIMPLEST).itertuples(index=False):
-        table.add_row(*values)
-    console.print(table, markup=False, highlight=False)
+    print_table(rows.drop(columns=SIMPLEST), console)
     lines = [
         f"{arm}: least regularised within one standard error of the winner: {simplest}"
         for arm, simplest in zip(rows["arm"], rows[SIMPLEST], strict=True)
@@ -41,6 +46,16 @@ def print_ending(directory: StudyDirectory, console: Console) -> None:
             lines.append(f"{name}: {path}")
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_table(rows: pd.DataFrame, console: Console) -> None:
+    """A table of texts."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in rows.columns:
+        table.add_column(column, overflow="fold")
+    for values in rows.itertuples(index=False):
+        table.add_row(*values)
+    console.print(table, markup=False, highlight=False)
 
 
 def console_for_tables() -> Console:

@@ -10,6 +10,7 @@ import torch
 from study.badinput import BadInput
 from study.cohort.arrays import CohortArrays, build_arrays, open_arrays
 from study.cohort.phantom import write_phantom
+from study.cohort.preprocess import Preprocessing
 from study.cohort.scans import Cohort, read_cohort
 from study.pipeline.division import Listing, draw_split, listing, positions, study_folds
 from study.pipeline.lock import CLAIM, LOCK
@@ -28,10 +29,12 @@ BEGUN = ("phantom", "cohort", "split.json", "provenance.json", LOCK, CLAIM)
 """What a study that was killed before its study file was written may hold."""
 
 
-def prepare(settings: StudySettings, root: Path, progress: Progress) -> Prepared:
+def prepare(
+    settings: StudySettings, root: Path, progress: Progress, accept: Collection[str] = ()
+) -> Prepared:
     """Make the study directory: cohort arrays, split, provenance, and the resolved study file last.
 
-    A directory that already holds the same study is continued.
+    A directory that already holds the same study is continued; `accept` is then as for `open_study`.
 
     Raises:
         BadInput: The directory holds another study, or cohort and settings do not fit together.
@@ -39,7 +42,7 @@ def prepare(settings: StudySettings, root: Path, progress: Progress) -> Prepared
     directory = StudyDirectory(root.resolve())
     if directory.settings.exists():
         _refuse_other(directory, settings)
-        return open_study(root, progress)
+        return open_study(root, progress, accept)
     with leaving_nothing(directory.root):
         return _begin(settings, directory, progress)
 
@@ -57,7 +60,7 @@ def _begin(settings: StudySettings, directory: StudyDirectory, progress: Progres
     read_spaces(settings)
     remove_parts(directory.root)
     settings = _with_phantom(settings, directory, progress)
-    _check_division(settings, listing(_cohort(settings)))
+    check_division(settings, listing(settings_cohort(settings)))
     arrays = _arrays(settings, directory, progress)
     settings = _with_precision(settings, arrays)
     _tell(settings, arrays, progress)
@@ -142,7 +145,12 @@ def _with_phantom(settings: StudySettings, directory: StudyDirectory, progress: 
     return settings.model_copy(update={"cohort": settings.cohort.model_copy(update={"path": path})})
 
 
-def _cohort(settings: StudySettings) -> Cohort:
+def settings_cohort(settings: StudySettings) -> Cohort:
+    """The scans of a study whose cohort has a path.
+
+    Raises:
+        BadInput: They cannot be read.
+    """
     source = settings.cohort
     assert source.path is not None
     return read_cohort(
@@ -154,7 +162,12 @@ def _cohort(settings: StudySettings) -> Cohort:
     )
 
 
-def _check_division(settings: StudySettings, cohort: Listing) -> None:
+def check_division(settings: StudySettings, cohort: Listing) -> None:
+    """See that cohort, split, folds and search spaces fit together.
+
+    Raises:
+        BadInput: They do not.
+    """
     development, _ = draw_split(settings, cohort)
     folds = study_folds(settings, cohort, positions(cohort, development), settings.seed)
     checked_spaces(settings, folds)
@@ -167,10 +180,8 @@ def _arrays(
     assert settings.cohort.path is not None
     if not settings.cohort.path.exists() and directory.cohort.exists():
         return open_arrays(directory.cohort)
-    cohort = _cohort(settings)
-    spec = settings.preprocessing
-    if settings.validation.protocol == "paper":
-        spec = spec.model_copy(update={"intensities": "unit"})
+    cohort = settings_cohort(settings)
+    spec = effective_preprocessing(settings)
     with progress.stage("cohort", len(cohort.scans)) as update:
         return build_arrays(
             cohort,
@@ -179,6 +190,13 @@ def _arrays(
             expected=expected,
             progress=lambda done, total: update(done),
         )
+
+
+def effective_preprocessing(settings: StudySettings) -> Preprocessing:
+    """What is done to scans: as the study says, but for the paper's intensities under its protocol."""
+    if settings.validation.protocol == "paper":
+        return settings.preprocessing.model_copy(update={"intensities": "unit"})
+    return settings.preprocessing
 
 
 def _tell(settings: StudySettings, arrays: CohortArrays, progress: Progress) -> None:

@@ -16,7 +16,7 @@ from study.cohort.split import Fold
 from study.pipeline.division import study_folds
 from study.record import StudyDirectory
 from study.settings import StudySettings
-from study.sweep.spaces import Space, built_in_arms, check_space, read_space, with_training
+from study.sweep.spaces import Space, at_paper, built_in_arms, check_space, read_space, with_training
 
 PAPER_TRAINING: Mapping[str, Any] = {
     "optimiser": "adadelta",
@@ -86,6 +86,8 @@ def read_spaces(settings: StudySettings) -> dict[str, Space]:
     spaces: dict[str, Space] = {}
     for name in settings.arms:
         space = with_training(read_space(_space_file(name)), fixed_training(settings))
+        if settings.search.sampler == "paper":
+            space = at_paper(space)
         if space.arm in spaces:
             raise BadInput(f"`{space.arm}` is named twice", where="arms", fix="Name each arm once")
         spaces[space.arm] = space

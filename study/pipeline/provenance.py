@@ -24,6 +24,13 @@ def provenance(prepared: Prepared) -> dict[str, Any]:
         **identity(prepared),
         "cohort": {"source": arrays.source, "layout": arrays.layout, "scans": len(arrays.ids)},
         "unit": arrays.unit,
+        **surroundings(),
+    }
+
+
+def surroundings() -> dict[str, Any]:
+    """Revision of the code, versions and machine."""
+    return {
         "git": _revision(),
         "python": platform.python_version(),
         "versions": {package: _version(package) for package in PACKAGES},

@@ -41,7 +41,7 @@ def _collect(prepared: Prepared, tasks: list[SweepTask]) -> None:
 
 def _run(task: SweepTask, progress: Progress) -> None:
     config = task.space.constants
-    reports = task.trials * int(config.get("reports", TrialConfig.model_fields["reports"].default))
+    reports = task.wanted * int(config.get("reports", TrialConfig.model_fields["reports"].default))
     with progress.stage(f"sweep {task.arm}", reports) as update:
 
         def show(state: Mapping[str, Any]) -> None:
@@ -64,7 +64,8 @@ def _task(prepared: Prepared, arm: str) -> SweepTask:
         development=prepared.development,
         folds=prepared.folds,
         seed=settings.seed,
-        sampler=settings.search.sampler,
+        # With the paper's values nothing is left to draw, and any sampler will do.
+        sampler="random" if settings.search.sampler == "paper" else settings.search.sampler,
         scheduler=settings.search.scheduler,
         storage=settings.search.storage or directory.journal,
         directory=directory.sweeps / arm,

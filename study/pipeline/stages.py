@@ -30,19 +30,16 @@ from study.sweep.interrupt import (
 )
 
 
-def run(settings: StudySettings, root: Path, progress: Progress) -> Prepared:
+def run(settings: StudySettings, root: Path, progress: Progress) -> None:
     """Everything from scans to export; a directory that holds the same study is continued."""
-    with _alone(root):
-        prepared = prepare(settings, root, progress)
-        _all_stages(prepared, progress)
-    return prepared
+    with alone(root):
+        all_stages(prepare(settings, root, progress), progress)
 
 
-def resume(root: Path, progress: Progress, accept: Collection[str] = ()) -> Prepared:
+def resume(root: Path, progress: Progress, accept: Collection[str] = ()) -> None:
     """Whatever is left of a study; `accept` as for `open_study`."""
     with opened(root, progress, accept) as prepared:
-        _all_stages(prepared, progress)
-    return prepared
+        all_stages(prepared, progress)
 
 
 def extend(root: Path, trials: int, progress: Progress, accept: Collection[str] = ()) -> Prepared:
@@ -75,7 +72,7 @@ def opened(root: Path, progress: Progress, accept: Collection[str] = ()) -> Iter
         BadInput: There is none, it has changed, or another process works on it.
         StoppedError: Ctrl-C.
     """
-    with _alone(root):
+    with alone(root):
         yield open_study(root, progress, accept)
 
 
@@ -86,7 +83,13 @@ def findings(prepared: Prepared) -> None:
 
 
 @contextmanager
-def _alone(root: Path) -> Iterator[None]:
+def alone(root: Path) -> Iterator[None]:
+    """Work in a folder as its only process; how it ends early is one line that says how to go on.
+
+    Raises:
+        BadInput: Another process works in it.
+        StoppedError: Ctrl-C, or a disk that is full or gone.
+    """
     with occupied(root):
         try:
             yield
@@ -101,12 +104,13 @@ def _alone(root: Path) -> Iterator[None]:
 
 
 def _again(root: Path) -> str:
-    """The command that goes on with a study."""
-    begun = StudyDirectory(root).settings.exists()
+    """The command that goes on with a study or a series."""
+    begun = StudyDirectory(root).settings.exists() or StudyDirectory(root).series.exists()
     return f"setsum resume {shlex.quote(str(root))}" if begun else "the same command"
 
 
-def _all_stages(prepared: Prepared, progress: Progress) -> None:
+def all_stages(prepared: Prepared, progress: Progress) -> None:
+    """Whatever is left of a prepared study."""
     # One Ray for both stages, and none where the search is over.
     address = prepared.settings.resources.address
     with nullcontext() if is_searched(prepared) else start_ray(address):

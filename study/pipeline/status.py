@@ -2,12 +2,25 @@
 
 from pathlib import Path
 
+from analysis.paying import CELLS
+from analysis.side_by_side import member_folders
 from study.record import StudyDirectory, read_frame, read_lines
 
 
 def describe_status(root: Path) -> list[str]:
-    """Lines for a person: trials of each arm by status, confirmations, openings of the test set."""
+    """Lines for a person: trials of each arm by status, confirmations, openings of the test set.
+
+    Of a series, those of its studies one after the other.
+    """
     directory = StudyDirectory(root)
+    if (root / CELLS).is_dir():
+        return [f"map: {directory.root}", f"trainings ended: {len(list((root / CELLS).glob('*.json')))}"]
+    if directory.series.exists():
+        return [
+            line
+            for name, folder in member_folders(root).items()
+            for line in (describe_status(folder) if folder.exists() else [f"study: {name}: not begun"])
+        ]
     lines = [f"study: {directory.root}"]
     if directory.trials.exists():
         trials = read_frame(directory.trials, ["arm", "status"])

@@ -16,6 +16,7 @@ from study.pipeline.confirm import winners
 from study.pipeline.prepared import Prepared
 from study.pipeline.progress import Progress
 from study.pipeline.refusal import leaving_nothing
+from study.pipeline.worst import look_at_worst
 from study.record import append_line, read_frame, read_lines, write_frame
 from study.regression.augmentation import identity_transform
 from study.regression.config import TrialConfig
@@ -90,22 +91,45 @@ def _open(
     }
     append_line(directory.test_log, line)
     images = Rows(arrays.images_MDHW, rows)
-    tables = []
+    tables, worst = [], []
     with progress.stage(f"predict {name}", len(chosen)) as update:
         for number, (arm, trial) in enumerate(chosen.items(), start=1):
-            for seed in _seeds(prepared, arm, trial):
+            seeds = _seeds(prepared, arm, trial)
+            for seed in seeds:
                 mean_M, as_is_M = (
                     np.mean(predict_with(prepared, arm, trial, seed, images, as_is=as_is), axis=0)
                     for as_is in (False, True)
                 )
                 tables.append(_table(name, arm, trial, seed, arrays, rows, mean_M).assign(as_is=as_is_M))
+            worst.append(_worst(prepared, arm, trial, tables[-len(seeds) :], arrays, images))
             update(number)
     tables += _references(prepared, name, arrays, rows, images)
-    earlier = []
-    if directory.predictions.exists():
-        before = read_frame(directory.predictions)
-        earlier = [before[before["cohort"] != name]]
-    write_frame(directory.predictions, pd.concat([*earlier, *tables], ignore_index=True))
+    # The predictions last: where they lie, the stage is done.
+    _replace(directory.worst, name, worst)
+    _replace(directory.predictions, name, tables)
+
+
+def _replace(path: Path, name: str, tables: list[pd.DataFrame]) -> None:
+    """Write the rows of one cohort; those of others stay."""
+    before = [frame[frame["cohort"] != name] for frame in [read_frame(path)]] if path.exists() else []
+    write_frame(path, pd.concat([*before, *tables], ignore_index=True))
+
+
+def _worst(
+    prepared: Prepared,
+    arm: str,
+    trial: int,
+    tables: list[pd.DataFrame],
+    arrays: CohortArrays,
+    images: Rows,
+) -> pd.DataFrame:
+    """Slices of the scans that the mean over an arm's seeds misjudged most."""
+    config, device = _config(prepared, arm, trial), _device(prepared)
+    paths = [model_path(prepared, arm, trial, seed) for seed in _seeds(prepared, arm, trial)]
+    networks = [network.to(device) for path in paths for network in load_networks(path, config)]
+    spacings_M3 = np.linalg.norm(arrays.affines[images.positions, :3, :3], axis=1)
+    views = draw_views(config, prepared.settings.seed)
+    return look_at_worst(tables, images, spacings_M3, networks, views, config=config, device=device)
 
 
 def predict_with(
@@ -114,9 +138,13 @@ def predict_with(
     """Predictions (M,) of each network of one confirmed model, over its views or on scans as they are."""
     config = _config(prepared, arm, trial)
     views = identity_transform() if as_is else draw_views(config, prepared.settings.seed)
-    device = "cuda" if prepared.settings.resources.gpus else "cpu"
+    device = _device(prepared)
     networks = load_networks(model_path(prepared, arm, trial, seed), config)
     return [predict(network.to(device), images, views, config=config, device=device) for network in networks]
+
+
+def _device(prepared: Prepared) -> str:
+    return "cuda" if prepared.settings.resources.gpus else "cpu"
 
 
 def model_path(prepared: Prepared, arm: str, trial: int, seed: int) -> Path:

@@ -53,12 +53,22 @@ def check_question(prepared: Prepared, accept: Collection[str] = ()) -> None:
             f"`{unknown[0]}` is no change that can be accepted", where="--accept-change", fix="Accept `code`"
         )
     directory = prepared.directory
-    began, spaces, code = read_json(directory.provenance), _spaces(prepared), code_digest()
+    began, spaces = read_json(directory.provenance), _spaces(prepared)
     for arm in sorted({*began["spaces"], *spaces}):
         old, new = began["spaces"].get(arm, "none"), spaces.get(arm, "none")
         if old != new:
             fix = "Restore its file and the settings"
             _refuse(f"search space of the arm `{arm}`", old, new, directory, fix)
+    check_code(directory, accept)
+
+
+def check_code(directory: StudyDirectory, accept: Collection[str] = ()) -> None:
+    """Refuse code that is not what the study, or map, began with; `accept` as for `check_question`.
+
+    Raises:
+        BadInput: It has changed.
+    """
+    began, code = read_json(directory.provenance), code_digest()
     if began["code"] == code:
         return
     if "code" not in accept:

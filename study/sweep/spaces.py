@@ -151,6 +151,29 @@ def with_training(space: Space, training: Mapping[str, Scalar]) -> Space:
     return changed
 
 
+def at_paper(space: Space) -> Space:
+    """The space with every searched field fixed at the paper's value, or its default where there is none.
+
+    Raises:
+        BadInput: A searched field has neither.
+    """
+    values: dict[str, Entry] = {}
+    for field, entry in space.searched.items():
+        value = entry.default if entry.paper is None else entry.paper
+        if value is None:
+            raise BadInput(
+                f"`{field}` has neither a `paper` value nor a `default` to be fixed at",
+                where=f"{space.where}: {field}",
+                fix="Give it one, or search with another `search.sampler` than paper",
+            )
+        values[field] = value
+
+    def at(entries: Mapping[str, Entry]) -> dict[str, Entry]:
+        return {field: values.get(field, entry) for field, entry in entries.items()}
+
+    return replace(space, scientific=at(space.scientific), nuisance=at(space.nuisance), fixed=at(space.fixed))
+
+
 def check_space(space: Space, m: int) -> None:
     """Refuse set sizes that the smallest training fold, m scans, cannot fill without replacement.
 

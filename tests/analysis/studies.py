@@ -154,6 +154,28 @@ def test_rows(rng: np.random.Generator, winners: dict[str, int], cohort: str, sc
     return pd.concat(rows, ignore_index=True)
 
 
+def worst_rows(rng: np.random.Generator, winners: dict[str, int], tests: pd.DataFrame) -> pd.DataFrame:
+    """Slices of noise for the three worst scans of each arm."""
+    rows = []
+    for arm, trial in winners.items():
+        mean = tests[tests["arm"] == arm].groupby("scan")[["label", "prediction"]].mean()
+        worst = (mean["prediction"] - mean["label"]).abs().nlargest(3).index
+        for rank, scan in enumerate(worst, start=1):
+            case = {
+                "cohort": "test",
+                "arm": arm,
+                "trial": trial,
+                "scan": scan,
+                "rank": rank,
+                **mean.loc[scan],
+            }
+            for plane in ("sagittal", "coronal", "axial"):
+                size = {"place": 4, "width": 9, "height": 8, "width_mm": 1.0, "height_mm": 2.0}
+                pixels = {name: rng.normal(0, 1, (8, 9)).astype("<f4").tobytes() for name in ("image", "map")}
+                rows.append(case | {"plane": plane} | size | pixels)
+    return pd.DataFrame(rows)
+
+
 def write_study(root: Path, upto: str = "test", seed: int = 0) -> Path:
     """A study that has been searched, `confirm`ed or `test`ed."""
     rng = np.random.default_rng(seed)
@@ -174,6 +196,7 @@ def write_study(root: Path, upto: str = "test", seed: int = 0) -> Path:
         winners = {arm: int(means[arm].idxmin()) for arm in SPACES}
         tests = [test_rows(rng, winners, "test", TEST_SCANS), test_rows(rng, winners, "VALDO 2021", 12)]
         write_frame(place.predictions, pd.concat(tests, ignore_index=True))
+        write_frame(place.worst, worst_rows(rng, winners, tests[0]))
         for time, cohort in [("05", "test"), ("06", "VALDO 2021"), ("07", "test")]:
             append_line(place.test_log, {"time": f"2026-01-{time}T10:30:00+00:00", "cohort": cohort})
     return root

@@ -73,6 +73,13 @@ def test_equivalence_without_a_gain_over_base_explains_nothing(tmp_path: Path):
     assert "is not known" in sentence
 
 
+def test_a_sentence_that_rests_on_an_unfinished_arm_says_so(tmp_path: Path):
+    table = comparison_table(read_records(compared_study(tmp_path, PATTERNS["one of two"][0])))
+    blanks, penalty = explanation_sentences(table, {"blank_only", "dropout"})
+    assert blanks.endswith("This may change with a longer training: blank_only had not converged.")
+    assert "longer training" not in penalty
+
+
 def test_equivalence_needs_the_whole_90_percent_interval_within_the_margin(tmp_path: Path):
     row = comparison_table(read_records(compared_study(tmp_path, PATTERNS["the blanks'"][0]))).iloc[-1]
     assert equivalent(row)

@@ -183,12 +183,24 @@ def test_impossible_folds_are_refused(arguments: dict[str, int], message: str) -
 
 def test_holdout_is_one_fold_of_the_size_asked_for() -> None:
     ids = [str(i) for i in range(30)]
-    (fold,) = holdout_fold(np.arange(30.0), [""] * 30, ids, validation=6, seed=3)
+    (fold,) = holdout_fold(ids, validation=6, seed=3)
     assert (len(fold.train), len(fold.held_out)) == (24, 6)
     assert not set(fold.train) & set(fold.held_out)
     for validation in (0, 30):
         with pytest.raises(BadInput, match="`validation`"):
-            holdout_fold(np.arange(30.0), [""] * 30, ids, validation=validation, seed=3)
+            holdout_fold(ids, validation=validation, seed=3)
+
+
+@given(cohort=scans(), seed=seeds, data=st.data())
+def test_the_same_scans_are_held_out_of_fewer_scans(cohort, seed: int, data: st.DataObject) -> None:
+    ids, *_ = cohort
+    validation = data.draw(st.integers(1, len(ids) - 1))
+    (whole,) = holdout_fold(ids, validation=validation, seed=seed)
+    held = {ids[i] for i in whole.held_out}
+    kept = [name for name in ids if name in held or data.draw(st.booleans())]
+    if len(kept) > validation:
+        (part,) = holdout_fold(kept, validation=validation, seed=seed)
+        assert {kept[i] for i in part.held_out} == held
 
 
 @given(cohort=scans(), share=st.floats(0, 1), seed=seeds)
