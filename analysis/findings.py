@@ -65,7 +65,7 @@ def drawings(records: Records, found: dict[str, pd.DataFrame]) -> Iterator[Drawi
     yield _curves(records, note)
     yield from exploration_drawings(records, found)
     if (records.trials["status"] == "completed").any():
-        yield _coordinates(records)
+        yield _coordinates(records, note)
     if not found["confirmed"].empty:
         yield _optimism(records, found["confirmed"], note)
     for (where, arm), slices in records.worst.groupby(["cohort", "arm"], sort=False):
@@ -101,7 +101,7 @@ def _scatter(
         title=_title("Predicted and true", cohort),
         caption=f"{where}. Points are predictions averaged over up to {seeds} seeds, grey lines "
         "their range over seeds; on the dashed line prediction equals label. Brackets: 95% interval. "
-        f"{covered} {opening_note(records.openings, cohort)}",
+        f"{covered} {opening_note(records.openings, cohort)}{improving_note(found['improving'])}",
         figure=predicted_against_true(standing, scores, verdicts, records.unit),
     )
 
@@ -116,7 +116,8 @@ def _bland_altman(
         caption=f"{where}. Points are predictions averaged over up to {seeds} seeds, as prediction minus "
         "label against the mean of both. Red: the mean difference (bias) and, dashed, the limits that 95% "
         "of the differences keep to if they are normal and no larger for larger labels (Bland and Altman "
-        f"1999); shaded: 95% intervals of each. {opening_note(records.openings, cohort)}",
+        f"1999); shaded: 95% intervals of each. {opening_note(records.openings, cohort)}"
+        + improving_note(found["improving"]),
         figure=difference_against_mean(averaged(standing), scores, records.unit),
     )
 
@@ -155,13 +156,14 @@ def _curves(records: Records, improving: str) -> Drawing:
     )
 
 
-def _coordinates(records: Records) -> Drawing:
+def _coordinates(records: Records, improving: str) -> Drawing:
     return Drawing(
         name="coordinates",
         title="Configurations and their scores",
         caption="Parallel coordinates: a line a completed trial, through what the arms vary to its pooled "
         "out-of-fold score (lower is better). The best tenth of each arm is drawn in full colour. An arm "
         "that holds a field fixed passes through its fixed value."
+        + improving
         + (PIXELS if len(records.trials) > MANY else ""),
         figure=coordinates_figure(ranked_trials(records.trials)),
     )

@@ -78,15 +78,9 @@ def table1_figure(side_by_side: pd.DataFrame) -> Figure:
             tint = colour(row["arm"])
             axis.plot([x, x], [row["icc_low"], row["icc_high"]], color=tint, lw=1.6)
             axis.plot(x, row["test_icc"], "o", color=tint, ms=6, label=row["arm"])
-            axis.plot(
-                x + 0.07,
-                row["published_icc"],
-                "D",
-                mfc="none",
-                mec=FAINT,
-                ms=5,
-                label="published (real scans)",
-            )
+            if pd.notna(row["published_icc"]):
+                label = "published (real scans)"
+                axis.plot(x + 0.07, row["published_icc"], "D", mfc="none", mec=FAINT, ms=5, label=label)
         labels = [
             f"{str(row['loss']).upper()}\n{row['development']} + {_whole(row['test_scans'])}"
             for _, row in rows.drop_duplicates("study").iterrows()

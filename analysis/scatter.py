@@ -35,7 +35,8 @@ def predicted_against_true(
         estimate, low, high = (float(scores[name][arm]) for name in ("icc", "icc_low", "icc_high"))
         agreed = f"ICC {fixed(estimate)} {interval(low, high)}"
         axis.set_title(clipped(arm, 24), pad=30)
-        below = f"{agreed.strip()}\n{verdicts.get(arm, 'reference')}"
+        # What an unfinished arm would need stands in the end table; here it would overlap the next panel.
+        below = f"{agreed.strip()}\n{verdicts.get(arm, 'reference').partition(',')[0]}"
         axis.annotate(
             below, (0, 1), (0, 4), xycoords="axes fraction", textcoords="offset points", fontsize=8.5
         )

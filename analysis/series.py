@@ -11,9 +11,11 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import page
+from analysis.baselines import readable_comparison
 from analysis.comparison import comparison_table
 from analysis.detectable import detectable_table
 from analysis.drawing import Drawing
+from analysis.explanation import CONVINCING
 from analysis.files import write_all
 from analysis.nested import pooled_records, pooled_scatter, pooling_note
 from analysis.paper import table1, table1_figure
@@ -57,10 +59,11 @@ def write_series(root: Path) -> list[Path]:
     assert isinstance(content, dict), "`member_folders` has read it"
     studies = {name: read_records(folder) for name, folder in folders.items()}
     table = side_by_side(folders)
-    chapters = [_side_by_side(table)]
     if (content.get("validation") or {}).get("outer_folds"):
-        chapters.insert(0, _nested(list(studies.values())))
-    elif experiment := content.get("experiment"):
+        chapters = [_nested(list(studies.values())), _side_by_side(table)]
+    else:
+        chapters = [_side_by_side(table), _differences(studies)]
+    if experiment := content.get("experiment"):
         chapters.insert(0, _experiment(str(experiment), studies, table))
     tables = {name: table for chapter in chapters for name, table in chapter.tables.items()}
     drawings = [drawing for chapter in chapters for drawing in chapter.drawings]
@@ -76,6 +79,30 @@ def _side_by_side(table: pd.DataFrame) -> Chapter:
     drawing = drawn_side_by_side(table)
     body = page.table(readable_side_by_side(table), "A row a study and arm") + _picture(drawing)
     return Chapter({"side_by_side": table}, [drawing], "", [("Studies side by side", body)])
+
+
+def _differences(studies: Mapping[str, Records]) -> Chapter:
+    """Arms against each other within each study, on its own test scans."""
+    compared_in = {name: comparison_table(records) for name, records in studies.items()}
+    parts = [part.assign(study=name) for name, part in compared_in.items() if not part.empty]
+    if not parts:
+        return Chapter()
+    table = pd.concat(parts, ignore_index=True)
+    shown = readable_comparison(table)
+    shown.insert(0, "study", table["study"])
+    told = table[table["swap_p_icc_holm"] < CONVINCING]
+    better = int((told["icc_difference"] > 0).sum())
+    text = (
+        f"Of {len(table)} comparisons of two arms within a study, {better} found the first better, "
+        f"{len(told) - better} worse, and {len(table) - len(told)} could not tell (swap test, Holm within a "
+        "study; nothing is corrected for the number of studies)."
+    )
+    return Chapter(
+        {"differences": table},
+        [],
+        page.paragraph(text, "verdict"),
+        [("Arms compared within each study", page.table(shown, "Differences within each study"))],
+    )
 
 
 def _nested(turns: list[Records]) -> Chapter:

@@ -26,6 +26,8 @@ COLOURS = {
     "mixup": "#56b4e9",
     "c_mixup": "#332288",
     "set_sum": "#0072b2",
+    "sets_of_2": "#88ccee",
+    "sets_of_4": "#0072b2",
     "set_sum_dropout": "#009e73",
     "set_sum_large": "#cc79a7",
     "blank_only": "#d55e00",

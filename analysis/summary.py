@@ -116,10 +116,13 @@ def _trial(records: Records, arm: str, trial: int) -> "pd.Series":
     return trials[(trials["arm"] == arm) & (trials["trial"] == trial)].iloc[0]
 
 
-def verdict_text(row: "pd.Series") -> str:
-    """The verdict, with what an improving arm still needs and how many confirmed seeds were stuck."""
+def verdict_text(row: "pd.Series", *, whole: bool = False) -> str:
+    """The verdict, with the number of confirmed seeds that were stuck where there are any.
+
+    The `whole` of it, too long for a panel's heading, says what an improving arm still needs.
+    """
     verdict = row["verdict"] if isinstance(row["verdict"], str) else NOTHING
-    if isinstance(row.get("needed"), str):
+    if whole and isinstance(row["needed"], str):
         verdict = f"{verdict}, {row['needed']}"
     stuck, seeds = row["stuck_seeds"], row["seeds"]
     if verdict == "stuck" or pd.isna(stuck) or stuck == 0:
@@ -149,7 +152,7 @@ def _readable_row(row: "pd.Series") -> dict[str, str]:
         "optimism": number(row["optimism"], 2),
         "test MSE": number(row["test_mse"]),
         "test ICC [95%]": f"{fixed(row['test_icc'])} {interval(row['icc_low'], row['icc_high'])}".strip(),
-        "verdict": verdict_text(row),
+        "verdict": verdict_text(row, whole=True),
         "least regularised within 1 SE": simplest,
         "seeds": NOTHING if pd.isna(row["seeds"]) else str(int(row["seeds"])),
     }

@@ -30,6 +30,8 @@ ARMS = (
     "mixup",
     "c_mixup",
     "set_sum",
+    "sets_of_2",
+    "sets_of_4",
     "set_sum_dropout",
     "set_sum_large",
     "blank_only",

@@ -254,6 +254,18 @@ def study_with(name: str, text: str) -> Callable[[Path, Path], list[object]]:
     return arguments
 
 
+def series_with(text: str, *command: str) -> Callable[[Path, Path], list[object]]:
+    """A command, `resume` unless given, on a folder whose series.yaml holds a text."""
+
+    def arguments(here: Path, given: Path) -> list[object]:
+        (here / "series").mkdir()
+        (here / "series" / "series.yaml").write_text(text)
+        name, *options = command or ("resume",)
+        return [name, here / "series", *options]
+
+    return arguments
+
+
 COMMANDS: dict[str, tuple[Callable[[Path, Path], list[object]], str]] = {
     "no such command": (lambda h, g: ["rum"], "No such command 'rum'"),
     "no such option": (lambda h, g: ["run", "--cohrt", "x"], "--cohrt"),
@@ -292,6 +304,19 @@ COMMANDS: dict[str, tuple[Callable[[Path, Path], list[object]], str]] = {
     "resume: no study": (lambda h, g: ["resume", h / "no"], "no study here"),
     "resume: damaged study file": (study_with("study.yaml", "]"), "study.yaml"),
     "resume: empty study file": (study_with("study.yaml", ""), "study.yaml"),
+    "resume: damaged series": (series_with("]"), "series.yaml"),
+    "resume: series of no mapping": (series_with("- a\n"), "series.yaml"),
+    "resume: series of an unknown field": (series_with("format: 1\nsereis: {a: {}}\n"), "`sereis`"),
+    "resume: series without a study": (series_with("format: 1\n"), "holds no study"),
+    "status: damaged series": (series_with("]", "status"), "series.yaml"),
+    "findings: of a series": (series_with("format: 1\n", "findings"), "a series of studies"),
+    "extend: a series": (
+        series_with("format: 1\n", "extend", "--trials", "2"),
+        "no study here",
+    ),
+    "compare: no study": (lambda h, g: ["compare", h], "no study here"),
+    "compare: not there": (lambda h, g: ["compare", h / "no"], "no study here"),
+    "compare: nothing": (lambda h, g: ["compare"], "DIR"),
     "extend: no trials": (lambda h, g: ["extend", h, "--trials", "0"], "--trials must be at least 1"),
     "findings: no study": (lambda h, g: ["findings", h], "no study here"),
     "phantom: kind": (lambda h, g: ["phantom", h / "p", "--kind", "liver"], "liver"),

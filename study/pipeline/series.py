@@ -63,6 +63,8 @@ def members(settings: StudySettings) -> dict[str, StudySettings]:
             )
         turns = range(1, settings.validation.outer_folds + 1)
         overrides = {f"fold-{turn}": {"split.outer_fold": turn} for turn in turns}
+    if not overrides:
+        raise BadInput("holds no study", where="series", fix="Restore series.yaml")
     return {name: _member(settings, name, fields) for name, fields in overrides.items()}
 
 

@@ -91,6 +91,8 @@ class SetSumTrial(tune.Trainable):
     ) -> dict[str, Any]:
         final = curve(self.rows, self.labels_M, self.settings).score if status == "completed" else None
         return {
+            # A state that an older version saved may lack a column.
+            **self._blank_row(),
             **row,
             "trial": self.number,
             "status": status,

@@ -11,7 +11,7 @@ from analysis.extrapolation import (
     in_words,
     needed_presentations,
 )
-from analysis.findings import tables
+from analysis.findings import drawings, tables
 from analysis.records import read_records
 from analysis.summary import summary_table
 from analysis.verdict import verdict_sentences
@@ -86,3 +86,16 @@ def test_what_an_improving_arm_needs_stands_in_the_end_table_and_the_verdict(fin
     records = read_records(finished)
     said = " ".join(text for text, _ in verdict_sentences(records, tables(records)))
     assert all(needed in said for needed in improving["needed"])
+
+
+def test_every_figure_that_ranks_arms_says_what_the_unfinished_ones_need(finished):
+    records = read_records(finished)
+    found = tables(records)
+    note = improving_note(found["improving"])
+    assert note
+    ranking = {"predictions", "bland_altman", "curves", "tradeoff", "cost", "slices", "price", "coordinates"}
+    captions = {drawing.name: drawing.caption for drawing in drawings(records, found)}
+    assert {name for name, caption in captions.items() if note in caption} >= ranking | {"optimism"}
+    scatter = next(drawings(records, found)).figure
+    # The words go beneath: in a panel's heading they would run into the next panel.
+    assert "presentations" not in " ".join(axis.get_title(loc="left") for axis in scatter.axes)

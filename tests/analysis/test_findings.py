@@ -90,12 +90,16 @@ def test_every_table_is_csv_and_every_figure_svg_and_png(finished: Path):
     assert all(path.stat().st_size > 0 for path in written)
     figures = {path.stem for path in written if path.suffix == ".svg"}
     of_cohorts = {f"{name}{of}" for name in ("predictions", "bland_altman") for of in ("", "_valdo-2021")}
-    assert figures == of_cohorts | {"curves", "tradeoff", "cost", "slices", "price", "optimism"}
+    worst = {"worst_base", "worst_dropout", "worst_set-sum"}
+    of_search = {"curves", "tradeoff", "cost", "slices", "price", "optimism", "coordinates"}
+    assert figures == of_cohorts | worst | of_search
     assert figures == {path.stem for path in written if path.suffix == ".png"}
     for name in ("summary", "comparison", "agreement"):
         table = pd.read_csv(finished / "findings" / f"{name}.csv")
         openings = table.get("test_openings", table.get("openings"))
         assert set(openings) <= {1, 2}
+    captions = (finished / "findings" / "captions.md").read_text()
+    assert all(f"## {figure}: " in captions for figure in figures)
 
 
 def test_the_same_records_give_the_same_bytes(finished: Path):

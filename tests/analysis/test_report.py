@@ -260,12 +260,13 @@ def test_the_verdict_follows_the_test_and_unfinished_arms_are_named(finished: Pa
 def test_thousands_of_trials_are_drawn_as_pixels_and_their_table_says_what_it_leaves_out(
     study: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    for module in ("analysis.findings", "analysis.curves", "analysis.tradeoff", "analysis.coordinates"):
-        monkeypatch.setattr(f"{module}.MANY", 3)
+    drawn = ("curves", "strength", "cost", "slices", "coordinates")
+    for module in (*drawn, "findings", "exploration"):
+        monkeypatch.setattr(f"analysis.{module}.MANY", 3)
     monkeypatch.setattr("analysis.listing.SHOWN", 2)
     records = read_records(study)
     for drawing in drawings(records, tables(records)):
-        pixels = drawing.name in ("curves", "tradeoff", "coordinates")
+        pixels = drawing.name in ("curves", "tradeoff", "cost", "slices", "coordinates")
         assert (b"<image" in drawing.image("svg")) == (pixels or drawing.name.startswith("worst"))
         assert ("as pixels" in drawing.caption) == pixels
     html, structure = read(write_report(study))

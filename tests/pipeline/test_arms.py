@@ -24,6 +24,8 @@ SOUGHT = {
     "mixup": {"objective", "mixup_alpha"},
     "c_mixup": {"objective", "mixup_alpha", "mixup_bandwidth"},
     "set_sum": {"n", "p", "replacement"},
+    "sets_of_2": {"n", "p", "replacement"},
+    "sets_of_4": {"n", "p", "replacement"},
     "set_sum_dropout": {"n", "p", "replacement", "dropout"},
     "set_sum_large": {"n", "p", "replacement"},
     "blank_only": {"p", "blank", "bias_at_mean"},

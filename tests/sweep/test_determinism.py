@@ -8,7 +8,20 @@ from study.regression.config import TrialConfig
 from study.sweep.collect import collect_sweeps
 from study.sweep.sweep import is_finished, run_sweep
 
-SAME = ["trial", "status", "origin", "score", "mse", "mae", "icc", "length", "verdict", "shift", "config"]
+SAME = [
+    "trial",
+    "status",
+    "origin",
+    "score",
+    "mse",
+    "mae",
+    "icc",
+    "length",
+    "verdict",
+    "shift",
+    "train_mse",
+    "config",
+]
 CURVES = ["trial", "report", "presentations", "mse", "icc", "smoothed", "train_loss"]
 
 
@@ -29,6 +42,7 @@ def test_the_same_seed_draws_the_same_trials_in_the_same_order(tmp_path):
     assert len(first[0]["config"].unique()) == 9
     for one, other in zip(first, again, strict=True):
         assert one.equals(other)
+    assert first[0]["train_mse"].notna().all()
 
 
 @pytest.mark.usefixtures("local_ray")

@@ -22,6 +22,8 @@ ARMS = [
     "set_sum",
     "set_sum_dropout",
     "set_sum_large",
+    "sets_of_2",
+    "sets_of_4",
     "weight_decay",
 ]
 

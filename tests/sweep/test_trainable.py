@@ -112,6 +112,16 @@ def test_a_trial_killed_after_its_last_report_ends_at_once(ray_config, tmp_path)
     same(run(SetSumTrial(ray_config(0)), steps=1), [last])
 
 
+def test_a_state_without_training_errors_ends_with_the_same_keys(ray_config, tmp_path):
+    finished = SetSumTrial(ray_config(0))
+    (last,) = run(finished)[-1:]
+    assert last["train_mse"] >= last["train_mae"] ** 2 > 0
+    for row in finished.rows:
+        del row["train_mse"], row["train_mae"]
+    keep(finished, tmp_path / "sweeps" / "set_sum", "run-0001", 0, 0)
+    same(run(SetSumTrial(ray_config(0)), steps=1), [last | {"train_mse": np.nan, "train_mae": np.nan}])
+
+
 def test_a_state_of_another_trial_or_configuration_is_not_continued(ray_config, tmp_path):
     sweep = tmp_path / "sweeps" / "set_sum"
     trial = SetSumTrial(ray_config(0))
