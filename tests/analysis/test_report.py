@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from studies import SPACES, write_study
+from studies import SPACES, TEST_SCANS, write_study
 
 from analysis import page as elements
+from analysis.coverage import DIFFERENCES, coverage_sentence
 from analysis.findings import drawings, tables, write_findings
 from analysis.records import read_records
 from analysis.report import write_report
@@ -211,7 +212,8 @@ def test_the_report_states_openings_verdicts_failures_and_the_limits_of_its_inte
     for words in (
         "The test set has been opened 2 times (2026-01-05 10:30, 2026-01-07 10:30)",
         "The external cohort VALDO 2021 has been opened once",
-        "every 95% interval of an ICC is too narrow",
+        coverage_sentence("icc", scans=TEST_SCANS),
+        coverage_sentence(*DIFFERENCES, scans=TEST_SCANS),
         "1 of 3 seeds stuck",
         "1 diverged, 1 failed, 1 pruned: counted, not ranked",
         "as in the paper, approximate",
