@@ -12,6 +12,7 @@ import pandas as pd
 from analysis import page
 from analysis.baselines import readable_comparison
 from analysis.coverage import DIFFERENCES, PEARSON, coverage_sentence
+from analysis.drawing import Drawing
 from analysis.findings import drawings, tables
 from analysis.listing import not_completed, plain_tables, predictions_by_scan, trials_by_score
 from analysis.live.figures import figure_json, live_figure
@@ -23,7 +24,7 @@ from analysis.pseudonyms import pseudonyms
 from analysis.records import Records, read_records
 from analysis.script import run_script
 from analysis.selection import is_mae
-from analysis.style import IN_THE_DARK
+from analysis.style import IN_THE_DARK, small
 from analysis.summary import readable
 from analysis.tested import external_cohorts, stale_arms, standing_predictions
 from analysis.trade_offs_page import trade_offs
@@ -36,6 +37,8 @@ SHAPED = (
     *("improving", "price", "shift"),
 )
 """Tables that are shown in a shape of their own."""
+LARGE = 150_000
+"""Bytes of an SVG from which a PNG is tried."""
 RESULT, AGREEMENT, MISSED = "Result", "Agreement", "Largest errors"
 TRADE_OFFS, SEARCH, ORIGIN = "Trade-offs", "Search", "Provenance"
 PLACES = {
@@ -158,13 +161,19 @@ def _figures(
         live = live_figure(drawing.name, records, found)
         caption = f"{drawing.caption} {live.note}".strip() if live else drawing.caption
         body = page.picture(
-            drawing.image("svg"),
+            _still(drawing),
             f"{drawing.title}. {drawing.caption}",
             caption,
             live=f"figure-{drawing.name}" if live else "",
             command=again(study, drawing.name),
         )
         yield drawing.name, (drawing.title, body), live
+
+
+def _still(drawing: Drawing) -> bytes:
+    """The drawing as SVG; as a small PNG where the SVG is large, as it is with thousands of trials."""
+    svg = drawing.image("svg")
+    return min(svg, small(drawing.figure), key=len) if len(svg) > LARGE else svg
 
 
 def _tab(name: str) -> str:

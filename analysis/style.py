@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter
 from matplotlib.typing import RcKeyType
+from PIL import Image
 
 from analysis.words import clipped, in_order
 
@@ -103,6 +104,14 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
             return figure
 
     return drawn
+
+
+def small(figure: Figure) -> bytes:
+    """The figure as a PNG of at most 128 colours, a fraction of its size: for pages that hold many."""
+    stream, smaller = BytesIO(), BytesIO()
+    figure.savefig(stream, format="png", dpi=120)
+    Image.open(stream).convert("RGB").quantize(128).save(smaller, format="png", optimize=True)
+    return smaller.getvalue()
 
 
 def _keep_names_short(figure: Figure) -> None:

@@ -67,7 +67,10 @@ def read(path: Path) -> tuple[str, Structure]:
 
 def test_the_report_is_one_file_that_loads_nothing(report: Path):
     html, page = read(report)
-    assert all(ref.startswith(("data:image/svg+xml;base64,", "#")) for ref in page.references)
+    assert all(
+        ref.startswith(("data:image/svg+xml;base64,", "data:image/png;base64,", "#"))
+        for ref in page.references
+    )
     assert page.tags.count("img") == DRAWINGS
     assert len(re.findall(r'<img [^>]*alt="[^"]{20,}"', html)) == DRAWINGS
     live = r'class="live" data-figure="[^"]+" role="img" tabindex="0" aria-label="[^"]{20,}'
@@ -135,7 +138,10 @@ def only_ours(html: str) -> Structure:
     assert structure.open == []
     assert set(structure.tags) <= set(TAGS)
     assert set(structure.attributes) <= set(ATTRIBUTES)
-    assert all(ref.startswith(("data:image/svg+xml;base64,", "#")) for ref in structure.references)
+    assert all(
+        ref.startswith(("data:image/svg+xml;base64,", "data:image/png;base64,", "#"))
+        for ref in structure.references
+    )
     return structure
 
 
@@ -260,14 +266,14 @@ def test_the_verdict_follows_the_test_and_unfinished_arms_are_named(finished: Pa
 def test_thousands_of_trials_are_drawn_as_pixels_and_their_table_says_what_it_leaves_out(
     study: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    drawn = ("curves", "strength", "cost", "slices", "coordinates")
-    for module in (*drawn, "findings", "exploration"):
+    for module in ("coordinates", "cost", "curves", "exploration", "findings", "slices", "strength"):
         monkeypatch.setattr(f"analysis.{module}.MANY", 3)
     monkeypatch.setattr("analysis.listing.SHOWN", 2)
     records = read_records(study)
     for drawing in drawings(records, tables(records)):
         pixels = drawing.name in ("curves", "tradeoff", "cost", "slices", "coordinates")
-        assert (b"<image" in drawing.image("svg")) == (pixels or drawing.name.startswith("worst"))
+        scans = drawing.name.startswith("worst")
+        assert (b"<image" in drawing.image("svg")) == (pixels or scans), drawing.name
         assert ("as pixels" in drawing.caption) == pixels
     html, structure = read(write_report(study))
     completed = int((records.trials["status"] == "completed").sum())
