@@ -6,6 +6,7 @@ confirming and training. Seeds are matched by their rank within a turn.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -30,16 +31,15 @@ def pooled_records(turns: Sequence[Records]) -> Records:
         BadInput: As `best_trial`; a turn has not been tested (its scans are then missing, silently absent).
     """
     first = turns[0]
-    empty = {name: getattr(first, name).iloc[:0] for name in ("curves", "oof", "confirmed")}
+    empty = {name: getattr(first, name).iloc[:0] for name in ("curves", "oof", "confirmed", "worst")}
     predictions = pd.concat([_ranked(records, turn) for turn, records in enumerate(turns, start=1)])
-    return Records(
+    return replace(
+        first,
         root=first.root.parent,
         trials=pd.DataFrame([_arm(turns, arm) for arm in in_order(first.trials["arm"])]),
         development=pd.concat([records.development for records in turns]).drop_duplicates("scan"),
         predictions=predictions.reset_index(drop=True),
         openings=[line for records in turns for line in records.openings if line.get("cohort") == "test"],
-        settings=first.settings,
-        provenance=first.provenance,
         **empty,
     )
 

@@ -62,7 +62,14 @@ def test_a_cohort_that_diverged_is_not_counted(tmp_path: Path) -> None:
 
 def test_findings_and_page_are_written(tmp_path: Path) -> None:
     names = {path.name for path in write_map(write_cells(tmp_path))}
-    assert names == {"map.csv", "trainings.csv", "map_set_sum.svg", "map_set_sum.png", "report.html"}
+    assert names == {
+        "map.csv",
+        "trainings.csv",
+        "map_set_sum.svg",
+        "map_set_sum.png",
+        "report.html",
+        "captions.md",
+    }
     assert "Phantoms are not brains" in (tmp_path / "report.html").read_text()
 
 

@@ -129,7 +129,8 @@ def test_the_command_writes_table_and_figure(tmp_path: Path) -> None:
     ]
     subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
     assert {path.name for path in (tmp_path / "c").iterdir()} == {
-        f"side_by_side.{e}" for e in ("csv", "svg", "png")
+        "captions.md",
+        *(f"side_by_side.{e}" for e in ("csv", "svg", "png")),
     }
     table = pd.read_csv(tmp_path / "c" / "side_by_side.csv")
     assert table.loc[table["study"] == "b", "test_icc"].isna().all()
