@@ -115,6 +115,12 @@ def coverage_sentence(*quantities: str, scans: int) -> str:
     )
 
 
+def coverage_note(scans: pd.Series, *quantities: str) -> str:
+    """The sentence for intervals of several studies, at the fewest of their `scans`; empty without any."""
+    known = scans.dropna()
+    return coverage_sentence(*quantities, scans=int(known.min())) if len(known) else ""
+
+
 def with_coverage(
     table: pd.DataFrame, *quantities: str, scans: str, interval: str = "icc_low"
 ) -> pd.DataFrame:
