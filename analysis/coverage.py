@@ -55,6 +55,13 @@ class Coverage(NamedTuple):
     """Of the studies: those asked for, or the nearest simulated where they lie outside."""
 
 
+TESTS = {
+    ("swap", "icc"): "the swap test",
+    ("williams", "icc"): "Williams' test on ICCs",
+    ("williams", "pearson"): "Williams' test on Pearson correlations",
+}
+
+
 @cache
 def simulated() -> pd.DataFrame:
     """The rows of the shipped table that tell coverage; don't change them."""
@@ -119,6 +126,26 @@ def coverage_note(scans: pd.Series, *quantities: str) -> str:
     """The sentence for intervals of several studies, at the fewest of their `scans`; empty without any."""
     known = scans.dropna()
     return coverage_sentence(*quantities, scans=int(known.min())) if len(known) else ""
+
+
+def rejection_sentence() -> str:
+    """How often each test tells arms of equal ICC apart at 5%: exchangeable ones, and where one is biased."""
+    table = pd.read_csv(TABLE)
+    table = table[table["kind"] == "rejection"]
+    parts = []
+    for (method, quantity), name in TESTS.items():
+        rows = table[(table["method"] == method) & (table["quantity"] == quantity)]
+        alike, biased = (_percent(rows.loc[rows["biased"] == which, "rate"]) for which in (False, True))
+        parts.append(f"{name} told exchangeable arms apart in {alike}, and a biased arm in {biased}")
+    return (
+        f"In the same simulations of arms with equal ICCs, at 0.05 and over all their labels and numbers of "
+        f"scans, {'; '.join(parts)}. The swap test asks whether the arms are exchangeable on each scan, "
+        "which a biased arm is not, whatever its ICC."
+    )
+
+
+def _percent(rates: "pd.Series[float]") -> str:
+    return f"{100 * rates.min():.1f} to {100 * rates.max():.1f}%"
 
 
 def with_coverage(

@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis import page
 from analysis.baselines import readable_comparison
-from analysis.coverage import DIFFERENCES, PEARSON, coverage_sentence
+from analysis.coverage import DIFFERENCES, PEARSON, coverage_sentence, rejection_sentence
 from analysis.drawing import Drawing
 from analysis.findings import drawings, tables
 from analysis.listing import not_completed, plain_tables, predictions_by_scan, trials_by_score
@@ -149,7 +149,7 @@ def compared(table: pd.DataFrame, opening: str = "") -> str:
     body = page.table(readable_comparison(table), "Differences between arms on the same test scans")
     scans = int(table["scans"].max())
     limits = [coverage_sentence(*quantities, scans=scans) for quantities in (DIFFERENCES, PEARSON)]
-    notes = (note, *limits, *([opening] if opening else []))
+    notes = (note, *limits, rejection_sentence(), *([opening] if opening else []))
     return body + "".join(page.paragraph(text, "soft") for text in notes)
 
 

@@ -9,9 +9,11 @@ from analysis.bootstrap import METHODS
 from analysis.coverage import (
     DIFFERENCES,
     LABELS,
+    TABLE,
     coverage_sentence,
     default_method,
     measured_coverage,
+    rejection_sentence,
     simulated,
     with_coverage,
 )
@@ -78,3 +80,12 @@ def test_only_rows_with_an_interval_tell_its_coverage():
     assert np.isnan(told.loc[1, "coverage_high"])
     assert list(rows.columns) == ["icc_low", "scans"]
     assert with_coverage(rows[:0], "icc", scans="scans").empty
+
+
+def test_what_the_tests_reject_is_told_from_the_shipped_table():
+    table = pd.read_csv(TABLE)
+    swaps = table[(table["kind"] == "rejection") & (table["method"] == "swap") & ~table["biased"]]
+    of_icc = 100 * swaps.loc[swaps["quantity"] == "icc", "rate"]
+    said = rejection_sentence()
+    assert f"the swap test told exchangeable arms apart in {of_icc.min():.1f} to {of_icc.max():.1f}%" in said
+    assert said.count("%") == 6
