@@ -38,3 +38,8 @@ def score_of(records: Records) -> tuple[str, float]:
     """Name of the score, and the score of predicting the mean."""
     absolute = is_mae(records.trials)
     return ("MAE" if absolute else "MSE"), label_spread(records)[absolute]
+
+
+def on_development(records: Records) -> str:
+    """Which scans and how many seeds the figures of a search are of."""
+    return f"on {len(records.development)} development scans, one seed"

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis import importances
 from analysis.cost import LEFT, cost_figure, cost_table
-from analysis.drawing import Drawing, score_of
+from analysis.drawing import Drawing, on_development, score_of
 from analysis.extrapolation import improving_note, improving_table, improving_trials
 from analysis.flat import flat_region
 from analysis.importances import importances_figure, importances_table, too_few
@@ -62,7 +62,7 @@ def _strength(records: Records, found: dict[str, pd.DataFrame], drawn: pd.DataFr
     score, mean_error = score_of(records)
     smoothed, left_out = found["strength"], unranked(records.trials)
     caption = (
-        f"{len(drawn)} completed trials on {len(records.development)} development scans against three faces "
+        f"{len(drawn)} completed trials {on_development(records)}, against three faces "
         "of the strength of regularisation" + (f" (not ranked: {left_out})" if left_out else "") + ". "
         "Triangles were still improving when their budget ended, crosses never left the mean: neither is "
         "evidence against its setting."
@@ -105,7 +105,7 @@ def _cost(records: Records, found: dict[str, pd.DataFrame]) -> Drawing:
     return Drawing(
         name="cost",
         title="Error against cost",
-        caption=f"{len(table)} completed trials on {len(records.development)} development scans. Rings and "
+        caption=f"{len(table)} completed trials {on_development(records)}. Rings and "
         "line: the Pareto front, trials that no other beats at the same or a lower cost. The plateau is left "
         f"at the first report from which the error stays below {LEFT:.0%} of the mean predictor's; trials "
         "that never did have no place there. Presentations are a fold's; seconds depend on what else the "
@@ -120,8 +120,8 @@ def _slices(records: Records, found: dict[str, pd.DataFrame], sets: pd.DataFrame
     score, mean_error = score_of(records)
     contour = found["slices"]
     caption = (
-        f"{len(sets)} completed trials of the arms that search n or p, on {len(records.development)} "
-        "development scans; other settings vary along with them."
+        f"{len(sets)} completed trials of the arms that search n or p, {on_development(records)}; "
+        "other settings vary along with them."
     )
     if len(contour):
         caption += (
@@ -145,7 +145,8 @@ def _importances(records: Records, table: pd.DataFrame) -> Drawing:
     return Drawing(
         name="importances",
         title="Which parameters matter",
-        caption=f"Completed trials of the full budget{most}. PED-ANOVA: what sets the better trials apart; "
+        caption=f"Completed trials of the full budget {on_development(records)}{most}. "
+        "PED-ANOVA: what sets the better trials apart; "
         "fANOVA: the share of the score's variance that a parameter explains alone. Each sums to one over an "
         f"arm. Lines: the middle 80% over {int(table['resamples'].max())} bootstrap resamples of the trials; "
         "where they overlap, the order means nothing. A sampler that follows good trials tries fewer values "

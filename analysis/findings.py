@@ -15,7 +15,7 @@ from analysis.coordinates import coordinates_figure, ranked_trials
 from analysis.coverage import DIFFERENCES, coverage_sentence, with_coverage
 from analysis.curves import validation_curves
 from analysis.detectable import detectable_table
-from analysis.drawing import Drawing, label_spread
+from analysis.drawing import Drawing, label_spread, on_development
 from analysis.exploration import exploration_drawings, exploration_tables
 from analysis.extrapolation import improving_note
 from analysis.files import write_all
@@ -147,7 +147,7 @@ def _curves(records: Records, improving: str) -> Drawing:
     return Drawing(
         name="curves",
         title="Validation curves",
-        caption="Pooled out-of-fold MSE of every trial on the development scans, each scan predicted by "
+        caption=f"Pooled out-of-fold MSE of every trial {on_development(records)}, each scan predicted by "
         "networks that did not train on it. The marker is the chosen length of the arm's best trial, its "
         "shape the verdict. Dashed: the variance of the labels, the error of predicting the mean."
         + improving
@@ -161,8 +161,8 @@ def _coordinates(records: Records, improving: str) -> Drawing:
         name="coordinates",
         title="Configurations and their scores",
         caption="Parallel coordinates: a line a completed trial, through what the arms vary to its pooled "
-        "out-of-fold score (lower is better). The best tenth of each arm is drawn in full colour. An arm "
-        "that holds a field fixed passes through its fixed value."
+        f"out-of-fold score {on_development(records)} (lower is better). The best tenth of each "
+        "arm is drawn in full colour. An arm that holds a field fixed passes through its fixed value."
         + improving
         + (PIXELS if len(records.trials) > MANY else ""),
         figure=coordinates_figure(ranked_trials(records.trials)),
@@ -186,8 +186,8 @@ def _optimism(records: Records, table: pd.DataFrame, improving: str) -> Drawing:
         title="Searched and confirmed",
         caption=f"The configurations that were trained again with {int(table['seeds'].max())} fresh seeds "
         "and redrawn folds. Above the dashed line the search had flattered them. Confirm uses the same "
-        "development scans: it removes the luck of seeds and folds, not all of the winner's curse."
-        + improving,
+        f"{len(records.development)} development scans: it removes the luck of seeds and folds, not all of the "
+        "winner's curse." + improving,
         figure=optimism_figure(table, records.confirmed),
     )
 
