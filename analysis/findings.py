@@ -186,8 +186,8 @@ def _optimism(records: Records, table: pd.DataFrame, improving: str) -> Drawing:
         title="Searched and confirmed",
         caption=f"The configurations that were trained again with {int(table['seeds'].max())} fresh seeds "
         "and redrawn folds. Above the dashed line the search had flattered them. Confirm uses the same "
-        f"{len(records.development)} development scans: it removes the luck of seeds and folds, not all of the "
-        "winner's curse." + improving,
+        f"{len(records.development)} development scans: it removes the luck of seeds and folds, not all of "
+        "the winner's curse." + improving,
         figure=optimism_figure(table, records.confirmed),
     )
 
