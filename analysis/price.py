@@ -81,9 +81,9 @@ def price_caption(table: pd.DataFrame) -> str:
     text = (
         f"Searched: the lowest pooled out-of-fold error of up to {trials} completed trials an arm{most}, "
         f"each at its chosen length, on {scans} development scans, one seed. Bias-corrected: BBC-CV "
-        f"(Tsamardinos et al. 2018), the same choice repeated on {RESAMPLES:,} bootstrap resamples "
-        "of the scans and scored on those left out; the bar is the middle 95% of the resamples. It corrects the choice among "
-        "trials, not that of each one's length, and says nothing of fresh seeds."
+        f"(Tsamardinos et al. 2018), the same choice repeated on {RESAMPLES:,} bootstrap resamples of the "
+        "scans and scored on those left out; the bar is the middle 95% of the resamples. It corrects the "
+        "choice among trials, not that of each one's length, and says nothing of fresh seeds."
     )
     if table["confirmed"].notna().any():
         text += " Confirmed: mean and SD over fresh seeds and redrawn folds of the same scans."
