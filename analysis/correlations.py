@@ -1,9 +1,37 @@
-"""Dependent Pearson correlations that share a variable: how large their difference may be."""
+"""Two dependent Pearson correlations that share a variable: Williams' test and Zou's interval."""
 
 import numpy as np
 from scipy import special
 
 from analysis.bootstrap import NOWHERE, Interval
+from analysis.closed_form import check_level
+
+
+def williams(r12: float, r13: float, r23: float, n: int) -> tuple[float, float]:
+    """Williams' test of two dependent correlations that share a variable, r12 against r13.
+
+    Source: Williams (1959) as given by Steiger (1980), equation 7. Meant for Pearson correlations;
+    with ICCs plugged in, as in the paper, it is approximate.
+
+    Args:
+        r12, r13: The correlations compared, of arms 2 and 3 with the labels 1.
+        r23: The correlation of the arms with each other.
+        n: Scans.
+
+    Returns:
+        t with n - 3 degrees of freedom (positive where r12 is larger) and its two-sided p. NaN with
+        fewer than four scans, or where the three values cannot be correlations of one sample or the
+        two arms coincide.
+    """
+    determinant = 1 - r12**2 - r13**2 - r23**2 + 2 * r12 * r13 * r23
+    mean = (r12 + r13) / 2
+    if n < 4 or not np.isfinite(determinant) or determinant < 0:
+        return float("nan"), float("nan")
+    scale = 2 * determinant * (n - 1) / (n - 3) + mean**2 * (1 - r23) ** 3
+    if scale <= 0:
+        return float("nan"), float("nan")
+    t = float((r12 - r13) * np.sqrt((n - 1) * (1 + r23) / scale))
+    return t, float(2 * special.stdtr(n - 3, -abs(t)))
 
 
 def zou_interval(r12: float, r13: float, r23: float, n: int, level: float = 0.95) -> Interval:
@@ -27,8 +55,7 @@ def zou_interval(r12: float, r13: float, r23: float, n: int, level: float = 0.95
     Raises:
         ValueError: A level outside (0, 1).
     """
-    if not 0 < level < 1:
-        raise ValueError(f"`level` must lie in (0, 1), but got {level}")
+    check_level(level)
     determinant = 1 - r12**2 - r13**2 - r23**2 + 2 * r12 * r13 * r23
     if n < 4 or not np.isfinite(determinant) or determinant < 0 or max(abs(r12), abs(r13)) >= 1:
         return NOWHERE

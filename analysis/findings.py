@@ -12,6 +12,7 @@ import pandas as pd
 from analysis.bland_altman import difference_against_mean
 from analysis.comparison import comparison_table
 from analysis.coordinates import coordinates_figure, ranked_trials
+from analysis.coverage import DIFFERENCES, coverage_sentence, with_coverage
 from analysis.curves import validation_curves
 from analysis.detectable import detectable_table
 from analysis.drawing import Drawing, label_spread
@@ -43,10 +44,10 @@ def tables(records: Records) -> dict[str, pd.DataFrame]:
     agreement["opened_at"] = [times for _, times in counts]
     comparison = comparison_table(records)
     return {
-        "summary": summary,
-        "comparison": comparison,
+        "summary": with_coverage(summary, "icc", scans="test_scans"),
+        "comparison": with_coverage(comparison, *DIFFERENCES, scans="scans"),
         "detectable": detectable_table(records, comparison),
-        "agreement": agreement,
+        "agreement": with_coverage(agreement, "icc", scans="scans"),
         "per_seed": per_seed_table(agreement),
         "confirmed": optimism_table(records),
         **explored,
@@ -94,12 +95,13 @@ def _scatter(
     arms = found["summary"].dropna(subset=["trial"])
     verdicts = {row["arm"]: verdict_text(row) for _, row in arms.iterrows()}
     scores, where, seeds = _of_cohort(found, cohort, standing)
+    covered = coverage_sentence("icc", scans=standing["scan"].nunique())
     return Drawing(
         name=_stem("predictions", cohort),
         title=_title("Predicted and true", cohort),
         caption=f"{where}. Points are predictions averaged over up to {seeds} seeds, grey lines "
-        "their range over seeds; on the dashed line prediction equals label. Brackets: 95% bootstrap "
-        f"interval (BCa). {opening_note(records.openings, cohort)}{improving_note(found['improving'])}",
+        "their range over seeds; on the dashed line prediction equals label. Brackets: 95% interval. "
+        f"{covered} {opening_note(records.openings, cohort)}{improving_note(found['improving'])}",
         figure=predicted_against_true(standing, scores, verdicts, records.unit),
     )
 

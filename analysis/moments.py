@@ -7,7 +7,7 @@ lose digits where a resample varies far less than the whole sample does: such on
 scan by scan instead, and with them all that are exactly constant, whose ICC is not defined.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from analysis.resampling import BLOCK
 from study.agreement import Floats, Form, MeanSquares, icc, icc_from_squares
 
 # Share of the sum of squares that must be variation: ten of sixteen digits are left, or more.
-_VARIES = 1e-5
+VARIES = 1e-5
 # With fewer, the variances of `A,1` may cancel each other.
 _FEWEST = 8
 
@@ -28,16 +28,22 @@ def resampled(
 
     Args:
         arms_AM: Predictions (arms, scans).
-        blocks: Positions of the scans drawn, (resamples, scans) each; see `draw_resamples`.
+        blocks: Positions of the scans drawn, (resamples, scans drawn) each; see `draw_resamples`.
     """
-    iccs: list[Floats] = []
-    mses: list[Floats] = []
-    for block_RM in blocks:
-        counts_RM = _counts(block_RM)
-        pairs = [_arm(arm_M, labels_M, counts_RM, block_RM, form) for arm_M in arms_AM]
-        for values, kept in zip(zip(*pairs, strict=True), (iccs, mses), strict=True):
-            kept.append(np.stack(values))
+    terms = [Terms(arm_M, labels_M) for arm_M in arms_AM]
+    scores = [
+        block_scores(terms, block_RM, drawn_counts(block_RM, labels_M.size), form) for block_RM in blocks
+    ]
+    iccs, mses = zip(*scores, strict=True)
     return np.concatenate(iccs, axis=1), np.concatenate(mses, axis=1)
+
+
+def block_scores(
+    terms: Sequence["Terms"], block_RM: NDArray[np.intp], counts_RM: Floats, form: Form
+) -> tuple[Floats, Floats]:
+    """`resampled` of one block, whose `drawn_counts` are known."""
+    pairs = [_arm(arm, counts_RM, block_RM, form) for arm in terms]
+    return np.stack([iccs for iccs, _ in pairs]), np.stack([mses for _, mses in pairs])
 
 
 def left_out(arms_AM: Floats, labels_M: Floats, form: Form) -> tuple[Floats, Floats]:
@@ -45,7 +51,7 @@ def left_out(arms_AM: Floats, labels_M: Floats, form: Form) -> tuple[Floats, Flo
     m = labels_M.size
     iccs, mses = np.empty((2, *arms_AM.shape))
     for arm, arm_M in enumerate(arms_AM):
-        terms = _Terms(arm_M, labels_M)
+        terms = Terms(arm_M, labels_M)
         totals = terms.table_5M.sum(axis=1, keepdims=True)
         sums_5M = totals - terms.table_5M
         iccs[arm], unsure_M = terms.icc(sums_5M, m - 1, form, squares=totals[1] + totals[3])
@@ -56,24 +62,23 @@ def left_out(arms_AM: Floats, labels_M: Floats, form: Form) -> tuple[Floats, Flo
     return iccs, mses
 
 
-def _arm(
-    arm_M: Floats, labels_M: Floats, counts_RM: Floats, block_RM: NDArray[np.intp], form: Form
-) -> tuple[Floats, Floats]:
-    terms = _Terms(arm_M, labels_M)
+def _arm(terms: "Terms", counts_RM: Floats, block_RM: NDArray[np.intp], form: Form) -> tuple[Floats, Floats]:
     # A product an arm: its rounding then does not depend on which other arms there are.
     sums_5R = (counts_RM @ terms.table_5M.T).T
-    iccs, unsure_R = terms.icc(sums_5R, labels_M.size, form, squares=sums_5R[1] + sums_5R[3])
-    for some in _pieces(np.flatnonzero(unsure_R), labels_M.size):
-        iccs[some] = _directly(arm_M[block_RM[some]], labels_M[block_RM[some]], form)
-    return iccs, sums_5R[4] / labels_M.size
+    m = block_RM.shape[1]
+    iccs, unsure_R = terms.icc(sums_5R, m, form, squares=sums_5R[1] + sums_5R[3])
+    for some in _pieces(np.flatnonzero(unsure_R), m):
+        iccs[some] = _directly(terms.arm_M[block_RM[some]], terms.labels_M[block_RM[some]], form)
+    return iccs, sums_5R[4] / m
 
 
-class _Terms:
+class Terms:
     """What each scan of an arm adds to the sums: `table_5M` holds the scan's mean of prediction and
     label, its square, half their difference, its square (both less their medians), and the error's square.
     """
 
     def __init__(self, arm_M: Floats, labels_M: Floats) -> None:
+        self.arm_M, self.labels_M = arm_M, labels_M
         base = np.median(labels_M)
         mean_M = ((arm_M - base) + (labels_M - base)) / 2
         half_M = (arm_M - labels_M) / 2
@@ -96,7 +101,7 @@ class _Terms:
             scans = mean_square - mean**2 / m
             error = half_square - half**2 / m
             raters = 2 * m * (half / m + self.shift) ** 2
-            unsure = ~(scans + error > _VARIES * squares) | (m < _FEWEST)
+            unsure = ~(scans + error > VARIES * squares) | (m < _FEWEST)
             scans, error = 2 * np.maximum(scans, 0) / (m - 1), 2 * np.maximum(error, 0)
             within = (error + raters) / m
             squares_R = MeanSquares(scans, raters, error / (m - 1), within)
@@ -109,11 +114,11 @@ def _directly(arm_RM: Floats, labels_RM: Floats, form: Form) -> Floats:
     return icc(arm_RM - base_R1, labels_RM - base_R1, form)
 
 
-def _counts(block_RM: NDArray[np.intp]) -> Floats:
-    """How often each scan was drawn, (resamples, scans)."""
-    r, m = block_RM.shape
-    own = block_RM + m * np.arange(r)[:, None]
-    return np.bincount(own.ravel(), minlength=r * m).reshape(r, m).astype(np.float64)
+def drawn_counts(block_RM: NDArray[np.intp], scans: int) -> Floats:
+    """How often each of the scans was drawn, (resamples, scans)."""
+    r = len(block_RM)
+    own = block_RM + scans * np.arange(r)[:, None]
+    return np.bincount(own.ravel(), minlength=r * scans).reshape(r, scans).astype(np.float64)
 
 
 def _pieces(places: NDArray[np.intp], scans: int) -> list[NDArray[np.intp]]:

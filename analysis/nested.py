@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from analysis.coverage import coverage_note
 from analysis.drawing import Drawing
 from analysis.records import REFERENCE, Records
 from analysis.scatter import predicted_against_true
@@ -65,7 +66,8 @@ def pooled_scatter(pooled: Records, agreement: pd.DataFrame, note: str) -> Drawi
     return Drawing(
         name="predictions",
         title="Predicted and true, outer folds pooled",
-        caption=f"{standing['scan'].nunique()} scans, each predicted by the turn that tests it. {note}",
+        caption=f"{standing['scan'].nunique()} scans, each predicted by the turn that tests it. {note} "
+        f"{coverage_note(scores['scans'], 'icc')}",
         figure=predicted_against_true(standing, scores, verdicts, pooled.unit),
     )
 

@@ -102,17 +102,18 @@ def table(rows: pd.DataFrame, label: str) -> str:
     )
 
 
-def picture(svg: bytes, alternative: str, caption: str, live: str = "", command: str = "") -> str:
+def picture(image: bytes, alternative: str, caption: str, live: str = "", command: str = "") -> str:
     """A figure on paper (its background stays white in the dark), inlined as data.
 
     Args:
-        svg: The drawing.
+        image: The drawing, SVG or PNG.
         alternative: What a reader hears who does not see it.
         caption: Beneath it.
         live: Name of the plotly figure that is shown instead where scripts run; empty for none.
         command: What makes its file again; empty for none.
     """
-    source, label = f"data:image/svg+xml;base64,{b64encode(svg).decode()}", escape(alternative)
+    kind = "png" if image.startswith(b"\x89PNG") else "svg+xml"
+    source, label = f"data:image/{kind};base64,{b64encode(image).decode()}", escape(alternative)
     place = f'class="live" data-figure="{live}" role="img" tabindex="0" aria-label="{label}"'
     moving = f"<div {place}><div></div></div>\n"
     again = f" Again: <code>{escape(command)}</code>" if command else ""

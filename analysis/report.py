@@ -11,8 +11,9 @@ import pandas as pd
 
 from analysis import page
 from analysis.baselines import readable_comparison
+from analysis.coverage import DIFFERENCES, PEARSON, coverage_sentence, rejection_sentence
+from analysis.drawing import Drawing
 from analysis.findings import drawings, tables
-from analysis.inference import UNDERCOVERAGE
 from analysis.listing import not_completed, plain_tables, predictions_by_scan, trials_by_score
 from analysis.live.figures import figure_json, live_figure
 from analysis.live.frame import Live
@@ -23,7 +24,7 @@ from analysis.pseudonyms import pseudonyms
 from analysis.records import Records, read_records
 from analysis.script import run_script
 from analysis.selection import is_mae
-from analysis.style import IN_THE_DARK
+from analysis.style import IN_THE_DARK, small
 from analysis.summary import readable
 from analysis.tested import external_cohorts, stale_arms, standing_predictions
 from analysis.trade_offs_page import trade_offs
@@ -36,6 +37,8 @@ SHAPED = (
     *("improving", "price", "shift"),
 )
 """Tables that are shown in a shape of their own."""
+LARGE = 150_000
+"""Bytes of an SVG from which a PNG is tried."""
 RESULT, AGREEMENT, MISSED = "Result", "Agreement", "Largest errors"
 TRADE_OFFS, SEARCH, ORIGIN = "Trade-offs", "Search", "Provenance"
 PLACES = {
@@ -119,8 +122,9 @@ def _result(records: Records, found: dict[str, pd.DataFrame]) -> str:
         "arm that was still improving when its budget ended is not beaten, only unfinished; one that is "
         f"stuck never left predicting the mean.{unit}",
         opening_note(records.openings),
-        UNDERCOVERAGE,
     ]
+    if pd.notna(scans := found["summary"]["test_scans"].max()):
+        notes.append(coverage_sentence("icc", scans=int(scans)))
     if stale := stale_arms(records):
         notes.append(
             f"Tested with a configuration that no longer stands for its arm: {', '.join(stale)}. "
@@ -136,14 +140,17 @@ def compared(table: pd.DataFrame, opening: str = "") -> str:
         return ""
     within = "within sites" if table["stratified"].any() else "over all scans"
     note = (
-        "Predictions are averaged over seeds first; seeds never count as scans. Intervals: paired percentile "
+        "Predictions are averaged over seeds first; seeds never count as scans. Intervals: paired "
         f"bootstrap over scans, resampled {within}. Swap test: paired permutation, 9,999 swaps, the primary "
         "result; Holm over the rows that claim an arm is better (against base, set_sum_dropout against "
         "dropout), and apart from them over the ablations against set_sum. Williams' test on the ICCs is as "
         "in the paper, approximate: it was made for Pearson correlations, where it stands last."
     )
     body = page.table(readable_comparison(table), "Differences between arms on the same test scans")
-    return body + page.paragraph(note, "soft") + (page.paragraph(opening, "soft") if opening else "")
+    scans = int(table["scans"].max())
+    limits = [coverage_sentence(*quantities, scans=scans) for quantities in (DIFFERENCES, PEARSON)]
+    notes = (note, *limits, rejection_sentence(), *([opening] if opening else []))
+    return body + "".join(page.paragraph(text, "soft") for text in notes)
 
 
 def _figures(
@@ -154,13 +161,19 @@ def _figures(
         live = live_figure(drawing.name, records, found)
         caption = f"{drawing.caption} {live.note}".strip() if live else drawing.caption
         body = page.picture(
-            drawing.image("svg"),
+            _still(drawing),
             f"{drawing.title}. {drawing.caption}",
             caption,
             live=f"figure-{drawing.name}" if live else "",
             command=again(study, drawing.name),
         )
         yield drawing.name, (drawing.title, body), live
+
+
+def _still(drawing: Drawing) -> bytes:
+    """The drawing as SVG; as a small PNG where the SVG is large, as it is with thousands of trials."""
+    svg = drawing.image("svg")
+    return min(svg, small(drawing.figure), key=len) if len(svg) > LARGE else svg
 
 
 def _tab(name: str) -> str:

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 2_000_000
-"""Most numbers in a block."""
+BLOCK = 500_000
+"""Most numbers in a block: four megabytes, which is faster than more and as fast as less."""
 
 
 def strata_positions(scans: int, strata: Sequence[object] | None) -> list[NDArray[np.intp]]:
@@ -29,6 +29,9 @@ def draw_resamples(
     """Blocks (resamples of the block, scans) of scan positions, drawn with replacement within strata."""
     positions = strata_positions(scans, strata)
     for size in _blocks(scans, resamples):
+        if strata is None:
+            yield generator.integers(0, scans, (size, scans))
+            continue
         block = np.empty((size, scans), dtype=np.intp)
         for members in positions:
             block[:, members] = members[generator.integers(0, len(members), (size, len(members)))]

@@ -13,6 +13,7 @@ import pandas as pd
 from analysis import page
 from analysis.baselines import readable_comparison
 from analysis.comparison import comparison_table
+from analysis.coverage import DIFFERENCES, coverage_note
 from analysis.detectable import detectable_table
 from analysis.drawing import Drawing
 from analysis.explanation import CONVINCING
@@ -140,6 +141,7 @@ def _nested(turns: list[Records]) -> Chapter:
 
 def _experiment(experiment: str, studies: Mapping[str, Records], table: pd.DataFrame) -> Chapter:
     source = published(experiment)
+    covered = coverage_note(table["test_scans"], "icc")
     soft = page.paragraph(source.sentence(), "soft")
     if experiment == "table1":
         shaped = table1(table)
@@ -147,7 +149,7 @@ def _experiment(experiment: str, studies: Mapping[str, Records], table: pd.DataF
             name="table1",
             title="The paper's Table 1",
             caption="Test ICC of the predictions averaged over seeds with its 95% interval over test scans; "
-            f"open diamonds are the published values. {source.sentence()}",
+            f"open diamonds are the published values. {source.sentence()} {covered}",
             figure=table1_figure(table),
         )
         body = page.table(shaped, "Table 1") + soft + _picture(drawing)
@@ -157,12 +159,13 @@ def _experiment(experiment: str, studies: Mapping[str, Records], table: pd.DataF
         name="training_sizes",
         title="Scores over training sizes",
         caption="Test MSE and ICC of each study's arms, predictions averaged over seeds, with 95% intervals "
-        f"over test scans. {source.sentence()}",
+        f"over test scans. {source.sentence()} {covered}",
         figure=training_curve_figure(curve, source.table),
     )
     note = page.paragraph(
         "Predictions are averaged over seeds, then over the studies of a protocol, as in the paper; so is "
-        "Williams' test on the ICCs, which is approximate.",
+        "Williams' test on the ICCs, which is approximate. "
+        + coverage_note(comparison["scans"], *DIFFERENCES),
         "soft",
     )
     body = (

@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.coverage import coverage_note
 from analysis.drawing import Drawing
 from analysis.files import write_all
 from analysis.records import Records, development_scans, read_records
@@ -149,7 +150,10 @@ def side_by_side_figure(table: pd.DataFrame) -> Figure:
 def drawn_side_by_side(table: pd.DataFrame) -> Drawing:
     """The figure with its words."""
     return Drawing(
-        name="side_by_side", title="Side by side", caption=CAPTION, figure=side_by_side_figure(table)
+        name="side_by_side",
+        title="Side by side",
+        caption=f"{CAPTION} {coverage_note(table['test_scans'], 'icc')}".strip(),
+        figure=side_by_side_figure(table),
     )
 
 

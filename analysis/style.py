@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter
 from matplotlib.typing import RcKeyType
+from PIL import Image
 
 from analysis.words import clipped, in_order
 
@@ -105,6 +106,14 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return drawn
 
 
+def small(figure: Figure) -> bytes:
+    """The figure as a PNG of at most 128 colours, a fraction of its size: for pages that hold many."""
+    stream, smaller = BytesIO(), BytesIO()
+    figure.savefig(stream, format="png", dpi=120)
+    Image.open(stream).convert("RGB").quantize(128).save(smaller, format="png", optimize=True)
+    return smaller.getvalue()
+
+
 def _keep_names_short(figure: Figure) -> None:
     """Names are a study's own: none may take a figure's room or be read as a formula, whatever it holds."""
     axes = [axis for panel in figure.axes for axis in (panel.xaxis, panel.yaxis)]
@@ -124,7 +133,9 @@ def saved(figure: Figure, kind: str) -> bytes:
     """The figure as `svg` or `png`; the same bytes for the same figure, whenever it is drawn."""
     stream = BytesIO()
     with mpl.rc_context({"svg.hashsalt": "setsum"}):
-        figure.savefig(stream, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
+        # In an SVG only thousands of points are pixels; finer ones would make a report of many megabytes.
+        dpi, metadata = (100, {"Date": None}) if kind == "svg" else (160, None)
+        figure.savefig(stream, format=kind, dpi=dpi, metadata=metadata)
     return stream.getvalue()
 
 

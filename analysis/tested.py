@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from analysis.coverage import default_method
 from analysis.inference import icc_interval
 from analysis.records import REFERENCE, Records
 from analysis.scores import LIMITS, SCORES, scores_of
@@ -76,10 +77,14 @@ def _cohort_table(records: Records, cohort: str) -> pd.DataFrame:
 
 
 def interval_of(mean: pd.DataFrame, seed: int) -> tuple[float, float]:
-    """95% BCa interval of the ICC of averaged predictions; the same for any order of the scans."""
+    """95% interval of the ICC of averaged predictions, by the method with the best measured coverage.
+
+    The same for any order of the scans.
+    """
     ordered = mean.sort_values("scan", kind="stable")
     generator = np.random.default_rng(seed)
-    return icc_interval(ordered["prediction"], ordered["label"], method="bca", generator=generator)
+    method = default_method("icc")
+    return icc_interval(ordered["prediction"], ordered["label"], method=method, generator=generator)
 
 
 def _scores(rows: pd.DataFrame) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from analysis.coverage import DIFFERENCES, coverage_sentence
 from analysis.detectable import detectable_sentence
 from analysis.explanation import CONVINCING, explanation_sentences
 from analysis.records import Records
@@ -14,6 +15,8 @@ def verdict_sentences(records: Records, found: dict[str, pd.DataFrame]) -> list[
     claims = comparison[comparison["family"] == "arms"]
     answer = _tested(claims) if not claims.empty else _untested(records, summary)
     sentences = [(answer, "verdict")]
+    if not comparison.empty:
+        sentences.append((coverage_sentence(*DIFFERENCES, scans=int(comparison["scans"].max())), "soft"))
     unfinished = set(summary.loc[summary["verdict"].isin(["improving", "stuck"]), "arm"])
     limits = [*explanation_sentences(comparison, unfinished), detectable_sentence(found["detectable"])]
     sentences += [(text, "soft") for text in limits if text]

@@ -16,7 +16,7 @@ from analysis.selection import is_mae
 from analysis.style import colour
 from analysis.words import in_order
 
-MOST_LINES = 400
+MOST_LINES = 250
 
 
 def parallel(ranked: pd.DataFrame) -> Live:

@@ -25,7 +25,7 @@ from analysis.live.frame import (
 from analysis.style import colour, verdict_of
 from analysis.words import in_order, number, short_configuration
 
-MOST_LINES = 200
+MOST_LINES = 150
 """Curves of a figure: each is an element that a browser moves."""
 PANELS = 3
 

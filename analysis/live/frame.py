@@ -19,7 +19,7 @@ from analysis.words import clipped, number
 
 Trace = dict[str, Any]
 
-MOST_POINTS = 1500
+MOST_POINTS = 600
 """Points of a figure that a browser still draws and moves at once."""
 
 SHAPES = {"converged": "circle", "improving": "triangle-up", "stuck": "x", "not judged": "square"}

@@ -5,6 +5,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from analysis.coverage import coverage_sentence
 from analysis.paying import CELLS, paying_table, read_cells, readable_map
 from analysis.records import read_records
 from analysis.side_by_side import member_folders, readable_side_by_side, side_by_side
@@ -32,7 +33,8 @@ def print_ending(directory: StudyDirectory, console: Console) -> None:
         console.print(f"report: {directory.report}", markup=False, highlight=False, soft_wrap=True)
         return
     records = read_records(directory.root)
-    rows = readable(summarise(records, agreement_table(records), still_improving(records)))
+    summary = summarise(records, agreement_table(records), still_improving(records))
+    rows = readable(summary)
     print_table(rows.drop(columns=SIMPLEST), console)
     lines = [
         f"{arm}: least regularised within one standard error of the winner: {simplest}"
@@ -41,6 +43,8 @@ def print_ending(directory: StudyDirectory, console: Console) -> None:
     ]
     if directory.test_log.exists():
         lines.append(opening_note(records.openings))
+    if pd.notna(scans := summary["test_scans"].max()):
+        lines.append(coverage_sentence("icc", scans=int(scans)))
     for name, path in (("report", directory.report), ("exports", directory.export)):
         if path.exists():
             lines.append(f"{name}: {path}")

@@ -2,14 +2,17 @@
 
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from studies import write_study
+from rich.console import Console
+from studies import TEST_SCANS, write_study
 
 from analysis.comparison import comparison_table, pairs_of_interest
+from analysis.coverage import DIFFERENCES, coverage_sentence, default_method, measured_coverage
 from analysis.findings import drawings, tables, write_findings
 from analysis.inference import williams
 from analysis.optimism import optimism_figure, optimism_table
@@ -20,6 +23,7 @@ from analysis.tested import agreement_table, averaged, stale_arms, standing_pred
 from analysis.words import number, opening_note, short_configuration
 from study.agreement import icc, mse
 from study.badinput import BadInput
+from study.pipeline.ending import print_ending
 from study.record import StudyDirectory, write_frame
 
 
@@ -169,3 +173,26 @@ def test_the_report_loads_neither_torch_nor_ray():
     code = "import sys, analysis.report; print({'torch', 'ray', 'optuna'} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "set()"
+
+
+def test_intervals_stand_beside_their_method_and_what_it_covers(finished: Path):
+    found = tables(read_records(finished))
+    for name, quantities in (("summary", ("icc",)), ("agreement", ("icc",)), ("comparison", DIFFERENCES)):
+        rows = found[name][found[name]["icc_low"].notna()]
+        assert not rows.empty
+        expected = measured_coverage(*quantities, scans=TEST_SCANS)
+        own = rows if "cohort" not in rows else rows[rows["cohort"] == "test"]
+        assert own["coverage_low"].to_numpy() == pytest.approx(expected.low, abs=1e-4)
+        assert own["coverage_high"].to_numpy() == pytest.approx(expected.high, abs=1e-4)
+        assert set(rows["interval_method"]) == {default_method(*quantities)}
+    captions = {drawing.name: drawing.caption for drawing in drawings(read_records(finished), found)}
+    assert coverage_sentence("icc", scans=TEST_SCANS) in captions["predictions"]
+
+
+@pytest.mark.parametrize("stage", ["search", "test"])
+def test_the_end_of_a_study_tells_what_its_intervals_cover(tmp_path: Path, stage: str):
+    study = write_study(tmp_path, stage)
+    console = Console(width=200, file=StringIO())
+    print_ending(StudyDirectory(study), console)
+    sentence = coverage_sentence("icc", scans=TEST_SCANS)
+    assert (sentence in console.file.getvalue()) == (stage == "test")

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.bootstrap import bca_interval
+from analysis.bootstrap import METHODS, Estimate, bca_interval, jackknife_interval
 from analysis.inference import (
+    ICC_METHODS,
     holm,
     icc_interval,
     icc_interval_from_ratings,
@@ -52,7 +53,7 @@ def test_williams_is_nan_without_degrees_of_freedom_or_for_impossible_correlatio
 
 
 @pytest.mark.parametrize("form", ["1", "A,1", "C,1"])
-@pytest.mark.parametrize("method", ["F", "bca", "percentile"])
+@pytest.mark.parametrize("method", ICC_METHODS)
 def test_intervals_hold_the_estimate_and_widen_with_the_level(form, method):
     (x, _), y = drawn()
     limits = [
@@ -102,12 +103,49 @@ def test_the_sample_itself_drawn_in_another_order_is_a_tie_whatever_the_rounding
     above, below, same = np.full(30, 1.0), np.full(10, -1.0), np.full(60, 0.1)
     left_out = np.array([0.0, 0.1, 0.2])
     exact, rounded = (
-        bca_interval(np.concatenate([above, below, same + error]), 0.1, left_out, 0.5) for error in (0, 1e-15)
+        bca_interval(Estimate(0.1, 1, left_out, values, np.ones(100)), 0.5)
+        for values in (np.concatenate([above, below, same + error]) for error in (0, 1e-15))
     )
     assert exact == pytest.approx(rounded, abs=1e-12)
 
 
-@pytest.mark.parametrize("method", ["percentile", "bca"])
+def by_the_book(statistic, counts):
+    """A statistic of weighted scans and its error, from its slope by every scan's weight."""
+    scans, step = len(counts), 1e-6
+    value = statistic(counts)
+    slopes = [(statistic(counts * (1 - step) + step * scans * unit) - value) / step for unit in np.eye(scans)]
+    return value, np.sqrt(counts @ np.square(slopes) / scans / (scans - 1))
+
+
+@pytest.mark.parametrize("method", ["studentised", "symmetric"])
+def test_studentised_intervals_are_those_of_resampling_by_the_book(method):
+    (x, _), y = drawn(2, scans=25)
+
+    def statistic(counts):
+        between, within = (np.cov(each, aweights=counts, ddof=0) for each in ((x + y) / 2, (x - y) / 2))
+        return float((between - within) / (between + within))
+
+    value, error = by_the_book(statistic, np.ones(25))
+    ratios = []
+    for positions in np.random.default_rng(3).integers(0, 25, (199, 25)):
+        other, its_error = by_the_book(statistic, np.bincount(positions, minlength=25).astype(float))
+        ratios.append((other - value) / its_error)
+    expected = -np.quantile(ratios, [0.975, 0.025])
+    if method == "symmetric":
+        expected = np.quantile(np.abs(ratios), 0.95) * np.array([-1, 1])
+    ours = icc_interval(x, y, "C,1", method=method, generator=np.random.default_rng(3), resamples=199)
+    assert ours == pytest.approx(value + error * expected, rel=1e-3)
+
+
+def test_the_jackknife_of_a_mean_is_students_interval():
+    values = np.random.default_rng(0).normal(size=12)
+    without = (values.sum() - values) / 11
+    ours = jackknife_interval(Estimate(values.mean(), 0, without, without, without), 0.9)
+    theirs = stats.ttest_1samp(values, 0).confidence_interval(0.9)
+    assert ours == pytest.approx(tuple(theirs))
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_an_arm_does_not_differ_from_itself(method):
     (x, _), labels = drawn()
     gap = paired_bootstrap(x, x, labels, generator=np.random.default_rng(0), method=method, resamples=199)
@@ -116,11 +154,11 @@ def test_an_arm_does_not_differ_from_itself(method):
 
 def test_another_method_of_the_paired_bootstrap_is_refused():
     (x, y), labels = drawn()
-    with pytest.raises(ValueError, match='"percentile" or "bca", but got \'F\''):
+    with pytest.raises(ValueError, match="symmetric, jackknife, but got 'F'"):
         paired_bootstrap(x, y, labels, generator=np.random.default_rng(0), method="F")
 
 
-@pytest.mark.parametrize("method", ["F", "bca"])
+@pytest.mark.parametrize("method", ICC_METHODS)
 @pytest.mark.parametrize("form", ["1", "A,1", "C,1"])
 def test_the_interval_of_perfect_agreement_is_a_point_or_undefined_never_wrong(method, form):
     x = np.arange(6.0)

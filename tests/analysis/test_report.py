@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from studies import SPACES, write_study
+from studies import SPACES, TEST_SCANS, write_study
 
 from analysis import page as elements
+from analysis.coverage import DIFFERENCES, coverage_sentence
 from analysis.findings import drawings, tables, write_findings
 from analysis.records import read_records
 from analysis.report import write_report
@@ -66,7 +67,10 @@ def read(path: Path) -> tuple[str, Structure]:
 
 def test_the_report_is_one_file_that_loads_nothing(report: Path):
     html, page = read(report)
-    assert all(ref.startswith(("data:image/svg+xml;base64,", "#")) for ref in page.references)
+    assert all(
+        ref.startswith(("data:image/svg+xml;base64,", "data:image/png;base64,", "#"))
+        for ref in page.references
+    )
     assert page.tags.count("img") == DRAWINGS
     assert len(re.findall(r'<img [^>]*alt="[^"]{20,}"', html)) == DRAWINGS
     live = r'class="live" data-figure="[^"]+" role="img" tabindex="0" aria-label="[^"]{20,}'
@@ -134,7 +138,10 @@ def only_ours(html: str) -> Structure:
     assert structure.open == []
     assert set(structure.tags) <= set(TAGS)
     assert set(structure.attributes) <= set(ATTRIBUTES)
-    assert all(ref.startswith(("data:image/svg+xml;base64,", "#")) for ref in structure.references)
+    assert all(
+        ref.startswith(("data:image/svg+xml;base64,", "data:image/png;base64,", "#"))
+        for ref in structure.references
+    )
     return structure
 
 
@@ -211,7 +218,8 @@ def test_the_report_states_openings_verdicts_failures_and_the_limits_of_its_inte
     for words in (
         "The test set has been opened 2 times (2026-01-05 10:30, 2026-01-07 10:30)",
         "The external cohort VALDO 2021 has been opened once",
-        "every 95% interval of an ICC is too narrow",
+        coverage_sentence("icc", scans=TEST_SCANS),
+        coverage_sentence(*DIFFERENCES, scans=TEST_SCANS),
         "1 of 3 seeds stuck",
         "1 diverged, 1 failed, 1 pruned: counted, not ranked",
         "as in the paper, approximate",
@@ -258,14 +266,14 @@ def test_the_verdict_follows_the_test_and_unfinished_arms_are_named(finished: Pa
 def test_thousands_of_trials_are_drawn_as_pixels_and_their_table_says_what_it_leaves_out(
     study: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    drawn = ("curves", "strength", "cost", "slices", "coordinates")
-    for module in (*drawn, "findings", "exploration"):
+    for module in ("coordinates", "cost", "curves", "exploration", "findings", "slices", "strength"):
         monkeypatch.setattr(f"analysis.{module}.MANY", 3)
     monkeypatch.setattr("analysis.listing.SHOWN", 2)
     records = read_records(study)
     for drawing in drawings(records, tables(records)):
         pixels = drawing.name in ("curves", "tradeoff", "cost", "slices", "coordinates")
-        assert (b"<image" in drawing.image("svg")) == (pixels or drawing.name.startswith("worst"))
+        scans = drawing.name.startswith("worst")
+        assert (b"<image" in drawing.image("svg")) == (pixels or scans), drawing.name
         assert ("as pixels" in drawing.caption) == pixels
     html, structure = read(write_report(study))
     completed = int((records.trials["status"] == "completed").sum())
