@@ -2,9 +2,10 @@
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from analysis.published import published
-from analysis.style import FAINT, colour, styled
+from analysis.style import FAINT, MARKERS, colour, legend_of, styled, verdict_of
 from analysis.words import NOTHING, fixed, in_order, interval
 
 PROTOCOLS = {"paper": "paper's", "kfold": "setsum's"}
@@ -77,10 +78,8 @@ def table1_figure(side_by_side: pd.DataFrame) -> Figure:
             x = studies.index(row["study"]) + (0.14 if row["arm"] == "set_sum" else -0.14)
             tint = colour(row["arm"])
             axis.plot([x, x], [row["icc_low"], row["icc_high"]], color=tint, lw=1.6)
-            axis.plot(x, row["test_icc"], "o", color=tint, ms=6, label=row["arm"])
-            if pd.notna(row["published_icc"]):
-                label = "published (real scans)"
-                axis.plot(x + 0.07, row["published_icc"], "D", mfc="none", mec=FAINT, ms=5, label=label)
+            axis.plot(x, row["test_icc"], MARKERS[verdict_of(row["verdict"])], color=tint, ms=6)
+            axis.plot(x + 0.07, row["published_icc"], "D", mfc="none", mec=FAINT, ms=5)
         labels = [
             f"{str(row['loss']).upper()}\n{row['development']} + {_whole(row['test_scans'])}"
             for _, row in rows.drop_duplicates("study").iterrows()
@@ -89,8 +88,10 @@ def table1_figure(side_by_side: pd.DataFrame) -> Figure:
         axis.set_title(f"{PROTOCOLS[protocol]} protocol")
         axis.set_xlabel("loss; training + testing scans")
     axes[0].set_ylabel("test ICC(A,1), 95% interval")
-    found = dict(zip(*reversed(axes[0].get_legend_handles_labels()), strict=True))
-    figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=3, fontsize=8)
+    published_too = [Line2D([], [], marker="D", ls="", mfc="none", mec=FAINT, label="published (real scans)")]
+    known = table["published_icc"].notna().any()
+    verdicts = [verdict_of(verdict) for verdict in table["verdict"]]
+    legend_of(figure, table["arm"], verdicts, published_too if known else [])
     return figure
 
 

@@ -63,7 +63,7 @@ def write_series(root: Path) -> list[Path]:
     if (content.get("validation") or {}).get("outer_folds"):
         chapters = [_nested(list(studies.values())), _side_by_side(table)]
     else:
-        chapters = [_side_by_side(table), _differences(studies)]
+        chapters = [_side_by_side(table), _differences(studies, table)]
     if experiment := content.get("experiment"):
         chapters.insert(0, _experiment(str(experiment), studies, table))
     tables = {name: table for chapter in chapters for name, table in chapter.tables.items()}
@@ -82,8 +82,8 @@ def _side_by_side(table: pd.DataFrame) -> Chapter:
     return Chapter({"side_by_side": table}, [drawing], "", [("Studies side by side", body)])
 
 
-def _differences(studies: Mapping[str, Records]) -> Chapter:
-    """Arms against each other within each study, on its own test scans."""
+def _differences(studies: Mapping[str, Records], rows: pd.DataFrame) -> Chapter:
+    """Arms against each other within each study, on its own test scans; `rows` are those side by side."""
     compared_in = {name: comparison_table(records) for name, records in studies.items()}
     parts = [part.assign(study=name) for name, part in compared_in.items() if not part.empty]
     if not parts:
@@ -98,10 +98,19 @@ def _differences(studies: Mapping[str, Records]) -> Chapter:
         f"{len(told) - better} worse, and {len(table) - len(told)} could not tell (swap test, Holm within a "
         "study; nothing is corrected for the number of studies)."
     )
+    verdicts = rows.set_index(["study", "arm"])["verdict"]
+    unfinished = 0
+    for _, row in table.iterrows():
+        both = {verdicts.get((row["study"], row[place])) for place in ("first", "second")}
+        unfinished += bool(both & {"stuck", "improving"})
+    limit = (
+        f"In {unfinished} of them an arm was stuck or still improving when its budget ended: there the order "
+        "says which arm learns sooner, not which is better in the end."
+    )
     return Chapter(
         {"differences": table},
         [],
-        page.paragraph(text, "verdict"),
+        page.paragraph(text, "verdict") + (page.paragraph(limit, "soft") if unfinished else ""),
         [("Arms compared within each study", page.table(shown, "Differences within each study"))],
     )
 

@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from analysis.baselines import readable_comparison
 from analysis.comparison import compared
 from analysis.inference import holm
 from analysis.records import Records, development_scans
-from analysis.style import FAINT, colour, styled
+from analysis.style import FAINT, MARKERS, colour, legend_of, styled, verdict_of
 from analysis.tested import averaged, standing_predictions
 from analysis.words import in_order
 
@@ -95,16 +96,14 @@ def training_curve_figure(curve: pd.DataFrame, published: pd.DataFrame) -> Figur
         if protocol == "paper":
             for _, row in published.iterrows():
                 icc_axis.plot(row["training"], row["icc"], "D", mfc="none", mec=colour(row["arm"]), ms=6)
-            icc_axis.plot([], [], "D", mfc="none", mec=FAINT, label="published (real scans)")
         own = "paper's protocol" if protocol == "paper" else "setsum's protocol"
         mse_axis.set(title=f"{own}: MSE", ylabel="test MSE")
         icc_axis.set(title=f"{own}: ICC", ylabel="test ICC(A,1)")
         for axis in (mse_axis, icc_axis):
             axis.set_xlabel("training scans" if protocol == "paper" else "development scans")
-    handles = dict(
-        pair for _, axis in grid for pair in zip(*reversed(axis.get_legend_handles_labels()), strict=True)
-    )
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, fontsize=8)
+    diamond = Line2D([], [], marker="D", ls="", mfc="none", mec=FAINT, label="published (real scans)")
+    verdicts = [verdict_of(verdict) for verdict in curve["verdict"]]
+    legend_of(figure, curve["arm"], verdicts, [] if published.empty else [diamond])
     return figure
 
 
@@ -116,7 +115,9 @@ def _lines(axis: Axes, rows: pd.DataFrame, names: tuple[str, str, str]) -> None:
         # Beside each other, so that intervals can be read.
         x = mine["training"].to_numpy(float) + 0.25 * (number - (len(arms) - 1) / 2)
         axis.vlines(x, low, high, color=colour(arm), lw=1.2, alpha=0.8)
-        axis.plot(x, value, "o-", color=colour(arm), ms=4, lw=1.2, label=arm)
+        axis.plot(x, value, color=colour(arm), lw=1.2)
+        for place, height, verdict in zip(x, value, mine["verdict"], strict=True):
+            axis.plot(place, height, MARKERS[verdict_of(verdict)], color=colour(arm), ms=5)
 
 
 def _compared(studies: Sequence[Records]) -> list[dict[str, object]]:
