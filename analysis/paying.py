@@ -4,6 +4,7 @@
 interval are cohorts: scans of one phantom are not independent evidence about a cell.
 """
 
+from collections.abc import Hashable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from analysis.files import write_all
 from analysis.script import run_script
 from analysis.style import INK, styled
 from analysis.words import fixed, interval, signed
+from study.agreement import Floats
 from study.badinput import BadInput
 from study.record import StudyDirectory, read_json, write_text
 
@@ -48,17 +50,20 @@ def read_cells(root: Path) -> pd.DataFrame:
 def paying_table(cells: pd.DataFrame) -> pd.DataFrame:
     """A row a cell and arm other than `base`: its ICC, that of base, and their difference over cohorts.
 
-    `low` and `high` are the 95% interval of the mean difference by Student's t with cohorts - 1 degrees of
-    freedom, paired by cohort; `pays` is `yes` where it lies above zero, `no` below, `undecided` otherwise.
+    `low` and `high` are the 95% interval of the mean difference in ICC by Student's t with cohorts - 1
+    degrees of freedom, paired by cohort; `pays` is `yes` where it lies above zero, `no` below, `undecided`
+    otherwise. The same for the MSE, as a share of the truth's variance, where below zero is better.
     Cohorts without a finite score of both arms are left out and not counted in `cohorts`.
     """
-    wide = cells.pivot_table(index=[*CELL, "cohort"], columns="arm", values="icc", dropna=False)
-    if BASE not in wide:
+    base = cells[cells["arm"] == BASE].drop(columns="arm")
+    if base.empty:
         raise BadInput(f"a map compares with the arm `{BASE}`, which is not there", where="arms")
-    rows = []
-    for arm in wide.columns.drop(BASE):
-        for cell, group in wide[[BASE, arm]].dropna().groupby(level=CELL):
-            rows.append(dict(zip(CELL, cell, strict=True)) | {"arm": arm} | _difference(group, arm))
+    both = cells[cells["arm"] != BASE].merge(base, on=[*CELL, "cohort"], suffixes=("", "_base"))
+    both = both.dropna(subset=["icc", "icc_base", "mse", "mse_base"])
+    rows = [
+        group[[*CELL, "arm"]].iloc[0].to_dict() | _differences(group)
+        for _, group in both.groupby(["arm", *CELL])
+    ]
     return pd.DataFrame(rows)
 
 
@@ -71,7 +76,8 @@ def paying_sentence(table: pd.DataFrame) -> str:
         parts.append(
             f"Of {len(rows)} cells, {arm} was better than {BASE} in {counts.get('yes', 0)}, worse in "
             f"{counts.get('no', 0)} and undecided in {counts.get('undecided', 0)}; the mean difference in "
-            f"ICC runs from {low} to {high}."
+            f"ICC runs from {low} to {high}. Its MSE was lower in {int((rows['mse_high'] < 0).sum())} and "
+            f"higher in {int((rows['mse_low'] > 0).sum())}."
         )
     return " ".join(parts)
 
@@ -140,6 +146,10 @@ def readable_map(table: pd.DataFrame) -> pd.DataFrame:
                 "ICC": fixed(row["icc"]),
                 "ICC of base": fixed(row["icc_base"]),
                 "difference [95%]": f"{signed(row['difference'], 3)} {interval(row['low'], row['high'], 3)}",
+                "MSE (share)": fixed(row["mse"]),
+                "MSE of base": fixed(row["mse_base"]),
+                "MSE difference [95%]": f"{signed(row['mse_difference'])} "
+                f"{interval(row['mse_low'], row['mse_high'])}",
                 "cohorts": str(row["cohorts"]),
                 "pays": str(row["pays"]),
             }
@@ -148,22 +158,30 @@ def readable_map(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _difference(group: pd.DataFrame, arm: str) -> dict[str, object]:
-    gaps = (group[arm] - group[BASE]).to_numpy(float)
-    count, mean = len(gaps), float(gaps.mean())
-    half = float("nan")
-    if count > 1:
-        half = float(stats.t.ppf(0.975, count - 1) * gaps.std(ddof=1) / np.sqrt(count))
-    pays = "yes" if mean - half > 0 else "no" if mean + half < 0 else "undecided"
+def _differences(group: pd.DataFrame) -> dict[Hashable, object]:
+    difference, low, high = _mean_interval((group["icc"] - group["icc_base"]).to_numpy(float))
+    of_mse = _mean_interval((group["mse"] - group["mse_base"]).to_numpy(float))
     return {
-        "cohorts": count,
-        "icc": float(group[arm].mean()),
-        "icc_base": float(group[BASE].mean()),
-        "difference": mean,
-        "low": mean - half,
-        "high": mean + half,
-        "pays": pays,
+        "cohorts": len(group),
+        "icc": float(group["icc"].mean()),
+        "icc_base": float(group["icc_base"].mean()),
+        "difference": difference,
+        "low": low,
+        "high": high,
+        "pays": "yes" if low > 0 else "no" if high < 0 else "undecided",
+        "mse": float(group["mse"].mean()),
+        "mse_base": float(group["mse_base"].mean()),
+        **dict(zip(("mse_difference", "mse_low", "mse_high"), of_mse, strict=True)),
     }
+
+
+def _mean_interval(values: Floats) -> tuple[float, float, float]:
+    """Mean and 95% interval by Student's t; NaN limits for a single value."""
+    mean, count = float(values.mean()), len(values)
+    if count < 2:
+        return mean, float("nan"), float("nan")
+    half = float(stats.t.ppf(0.975, count - 1) * values.std(ddof=1) / np.sqrt(count))
+    return mean, mean - half, mean + half
 
 
 def _panel(axis: Axes, grid: pd.DataFrame, most: float) -> AxesImage:

@@ -44,6 +44,7 @@ def test_a_cell_is_the_paired_difference_over_cohorts(tmp_path: Path) -> None:
         assert row["difference"] == pytest.approx(np.mean(gaps))
         assert (row["low"], row["high"]) == pytest.approx((expected.low, expected.high))
         assert row["cohorts"] == 5
+        assert (row["mse_difference"], row["mse_base"]) == (0, 0.5)
     assert found.loc[(12, 0.0, 100), "pays"] == "yes"
     assert found.loc[(12, 1.0, 100), "pays"] == "undecided"
     assert (table.loc[table["presentations"] == 200, "pays"] == "no").all()
