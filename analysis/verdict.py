@@ -13,7 +13,8 @@ def verdict_sentences(records: Records, found: dict[str, pd.DataFrame]) -> list[
     """(sentence, kind) pairs, kind `verdict` for the answer and `soft` for what limits it."""
     summary, comparison = found["summary"], found["comparison"]
     claims = comparison[comparison["family"] == "arms"]
-    answer = _tested(claims) if not claims.empty else _untested(records, summary)
+    verdicts = dict(zip(summary["arm"], summary["verdict"], strict=True))
+    answer = _tested(claims, verdicts) if not claims.empty else _untested(records, summary)
     sentences = [(answer, "verdict")]
     if not comparison.empty:
         sentences.append((coverage_sentence(*DIFFERENCES, scans=int(comparison["scans"].max())), "soft"))
@@ -35,18 +36,18 @@ def _needed(summary: pd.DataFrame, arm: str) -> str:
     return f" ({known[arm]}, extrapolated)" if arm in known.index else ""
 
 
-def _tested(comparison: pd.DataFrame) -> str:
+def _tested(comparison: pd.DataFrame, verdicts: dict[str, object]) -> str:
     scans = int(comparison["scans"].max())
     told = comparison[comparison["swap_p_icc_holm"] < CONVINCING]
     if told.empty:
         widest = comparison.iloc[int(comparison["icc_difference"].abs().fillna(-1).argmax())]
         return (
             f"No arm can be told from the one it is compared with on {scans} test scans; the largest "
-            f"difference is {_difference(widest)}."
+            f"difference is {_difference(widest)}{_unfinished(widest, verdicts)}."
         )
     parts = [
         f"{row['first']} {'beats' if row['icc_difference'] > 0 else 'is worse than'} {row['second']} "
-        f"({_difference(row)})"
+        f"({_difference(row)}{_unfinished(row, verdicts)})"
         for _, row in told.iterrows()
     ]
     return f"On {scans} test scans " + "; ".join(parts) + "."
@@ -57,6 +58,14 @@ def _difference(row: "pd.Series") -> str:
     gap = f"ICC {signed(row['icc_difference'], 3)} {limits}".strip()
     p = f"p = {p_value(row['swap_p_icc_holm'])}".replace("= <", "<")
     return f"{row['first']} against {row['second']}, {gap}, swap test {p} (Holm)"
+
+
+def _unfinished(row: "pd.Series", verdicts: dict[str, object]) -> str:
+    """Which of the two arms compared had not finished learning."""
+    arms = [str(row["first"]), str(row["second"])]
+    words = {"improving": "still improving", "stuck": "stuck at the mean"}
+    said = [f"{arm} {words[str(verdicts[arm])]}" for arm in arms if verdicts.get(arm) in words]
+    return f", {' and '.join(said)}" if said else ""
 
 
 def _untested(records: Records, summary: pd.DataFrame) -> str:
@@ -70,11 +79,13 @@ def _untested(records: Records, summary: pd.DataFrame) -> str:
     if not tested.empty:
         iccs = [
             f"{row['arm']} ICC {fixed(row['test_icc'])} {interval(row['icc_low'], row['icc_high'])}".strip()
+            + (", still improving" if row["verdict"] == "improving" else "")
             for _, row in tested.iterrows()
         ]
         return f"Tested: {', '.join(iccs)}. There is no base arm to compare with."
     best = rows.iloc[int(rows[score].astype(float).argmin())]
+    mark = ", still improving" if best["verdict"] == "improving" else ""
     return (
         f"The arms have been {stage} but not compared on test scans. Lowest so far is {best['arm']} "
-        f"({best['configuration']}, {number(best[score])}): chosen on these same scans, so flattered."
+        f"({best['configuration']}, {number(best[score])}{mark}): chosen on these same scans, so flattered."
     )
