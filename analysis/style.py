@@ -1,7 +1,8 @@
 """How figures look: colours of arms, markers of verdicts, panels, and lines that every figure shares."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Any, ParamSpec
 
@@ -84,6 +85,8 @@ SETTINGS: dict[RcKeyType, Any] = {
     "legend.frameon": False,
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
+    # The same bytes for the same figure.
+    "svg.hashsalt": "setsum",
 }
 
 P = ParamSpec("P")
@@ -93,9 +96,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     """Decorator of a figure function: it draws in the settings above, whatever the user's are."""
 
     def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with mpl.rc_context():
-            mpl.rcdefaults()
-            mpl.rcParams.update(SETTINGS)
+        with _settings():
             figure = draw(*args, **kwargs)
             _keep_names_short(figure)
             # Laid out once: saving twice would lay out twice, which takes most of the time.
@@ -106,10 +107,20 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return drawn
 
 
+@contextmanager
+def _settings() -> Iterator[None]:
+    """Matplotlib in the settings above; while saving too, since ticks are made when they are needed."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(SETTINGS)
+        yield
+
+
 def small(figure: Figure) -> bytes:
     """The figure as a PNG of at most 128 colours, a fraction of its size: for pages that hold many."""
     stream, smaller = BytesIO(), BytesIO()
-    figure.savefig(stream, format="png", dpi=120)
+    with _settings():
+        figure.savefig(stream, format="png", dpi=120)
     Image.open(stream).convert("RGB").quantize(128).save(smaller, format="png", optimize=True)
     return smaller.getvalue()
 
@@ -132,7 +143,7 @@ def _short_lines(text: str, most: int) -> str:
 def saved(figure: Figure, kind: str) -> bytes:
     """The figure as `svg` or `png`; the same bytes for the same figure, whenever it is drawn."""
     stream = BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "setsum"}):
+    with _settings():
         # In an SVG only thousands of points are pixels; finer ones would make a report of many megabytes.
         dpi, metadata = (100, {"Date": None}) if kind == "svg" else (160, None)
         figure.savefig(stream, format=kind, dpi=dpi, metadata=metadata)

@@ -97,8 +97,8 @@ def training_curve_figure(curve: pd.DataFrame, published: pd.DataFrame) -> Figur
             for _, row in published.iterrows():
                 icc_axis.plot(row["training"], row["icc"], "D", mfc="none", mec=colour(row["arm"]), ms=6)
         own = "paper's protocol" if protocol == "paper" else "setsum's protocol"
-        mse_axis.set(title=f"{own}: MSE", ylabel="test MSE")
-        icc_axis.set(title=f"{own}: ICC", ylabel="test ICC(A,1)")
+        mse_axis.set_title(f"{own}: test MSE")
+        icc_axis.set_title(f"{own}: test ICC(A,1)")
         for axis in (mse_axis, icc_axis):
             axis.set_xlabel("training scans" if protocol == "paper" else "development scans")
     diamond = Line2D([], [], marker="D", ls="", mfc="none", mec=FAINT, label="published (real scans)")
