@@ -17,6 +17,7 @@ from scipy import stats
 from analysis import page
 from analysis.drawing import Drawing
 from analysis.files import write_all
+from analysis.members import CELLS
 from analysis.script import run_script
 from analysis.style import INK, styled
 from analysis.words import fixed, interval, signed
@@ -24,8 +25,6 @@ from study.agreement import Floats
 from study.badinput import BadInput
 from study.record import StudyDirectory, read_json, write_text
 
-CELLS = "cells"
-"""Folder of a map's results, a JSON file a training."""
 CELL = ["scans", "rater_noise", "presentations"]
 BASE = "base"
 

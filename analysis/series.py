@@ -18,13 +18,14 @@ from analysis.detectable import detectable_table
 from analysis.drawing import Drawing
 from analysis.explanation import CONVINCING
 from analysis.files import write_all
+from analysis.members import member_folders
 from analysis.nested import pooled_records, pooled_scatter, pooling_note
 from analysis.paper import table1, table1_figure
 from analysis.published import published
 from analysis.records import Records, read_records
 from analysis.report import compared
 from analysis.script import run_script
-from analysis.side_by_side import drawn_side_by_side, member_folders, readable_side_by_side, side_by_side
+from analysis.side_by_side import drawn_side_by_side, readable_side_by_side, side_by_side
 from analysis.summary import summarise
 from analysis.tested import agreement_table
 from analysis.training_sizes import (

@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from analysis.coverage import coverage_note
 from analysis.drawing import Drawing
 from analysis.files import write_all
+from analysis.members import member_folders
 from analysis.records import Records, development_scans, read_records
 from analysis.script import run_script
 from analysis.style import FAINT, INK, MARKERS, REFERENCES, colour, legend_of, styled, verdict_of
@@ -22,7 +23,6 @@ from analysis.summary import still_improving, summarise, verdict_text
 from analysis.tested import agreement_table
 from analysis.words import NOTHING, fixed, interval, number
 from study.badinput import BadInput
-from study.plainyaml import read_yaml
 from study.record import StudyDirectory
 
 CAPTION = (
@@ -30,20 +30,6 @@ CAPTION = (
     "the shape is the verdict of the training. Each study has test scans of its own unless their seeds and "
     "cohorts agree, so that rows of different studies are not paired."
 )
-
-
-def member_folders(root: Path) -> dict[str, Path]:
-    """The study directories of a series by name, in their order.
-
-    Raises:
-        BadInput: There is no readable series.yaml.
-    """
-    content = read_yaml(StudyDirectory(root).series)
-    if not isinstance(content, dict):
-        raise BadInput("is damaged", where=str(StudyDirectory(root).series), fix="Restore it")
-    turns = (content.get("validation") or {}).get("outer_folds")
-    names = [f"fold-{turn}" for turn in range(1, turns + 1)] if turns else list(content.get("series") or {})
-    return {name: root / name for name in names}
 
 
 def study_folders(given: Sequence[Path]) -> dict[str, Path]:

@@ -33,6 +33,7 @@ def test_no_drawer_for_leftovers():
         ("study.cli", ["torch", "ray", "optuna", "pandas", "numpy", "matplotlib"]),
         ("study.regression.crossvalidation", ["ray", "optuna"]),
         ("study.pipeline.predict", ["ray", "optuna"]),
+        ("study.pipeline.status", ["torch", "ray", "optuna", "scipy", "matplotlib", "plotly"]),
         ("analysis.report", ["torch", "ray", "optuna"]),
     ],
 )

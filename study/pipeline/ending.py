@@ -6,9 +6,10 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis.coverage import coverage_sentence
-from analysis.paying import CELLS, paying_table, read_cells, readable_map
+from analysis.members import CELLS, member_folders
+from analysis.paying import paying_table, read_cells, readable_map
 from analysis.records import read_records
-from analysis.side_by_side import member_folders, readable_side_by_side, side_by_side
+from analysis.side_by_side import readable_side_by_side, side_by_side
 from analysis.summary import readable, still_improving, summarise
 from analysis.tested import agreement_table
 from analysis.words import opening_note

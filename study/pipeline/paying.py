@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from analysis.paying import CELLS, write_map
+from analysis.members import CELLS
+from analysis.paying import write_map
 from study.agreement import icc, mse
 from study.badinput import BadInput
 from study.cohort.arrays import CohortArrays, build_arrays, open_arrays

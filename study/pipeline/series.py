@@ -18,7 +18,7 @@ from collections.abc import Collection, Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
-from analysis.paying import CELLS
+from analysis.members import CELLS
 from analysis.series import write_series
 from study.badinput import BadInput
 from study.fields import set_field

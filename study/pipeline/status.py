@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from analysis.paying import CELLS
-from analysis.side_by_side import member_folders
+from analysis.members import CELLS, member_folders
 from study.record import StudyDirectory, read_frame, read_lines
 
 
