@@ -88,7 +88,7 @@ def training_curve_figure(curve: pd.DataFrame, published: pd.DataFrame) -> Figur
     """
     protocols = list(dict.fromkeys(curve["protocol"]))[::-1]
     figure = Figure(figsize=(7.0, 2.7 * len(protocols) + 0.5), layout="constrained")
-    grid = figure.subplots(len(protocols), 2, squeeze=False, sharex="row", sharey="col")
+    grid = figure.subplots(len(protocols), 2, squeeze=False, sharey="col")
     for (mse_axis, icc_axis), protocol in zip(grid, protocols, strict=True):
         rows = curve[curve["protocol"] == protocol]
         _lines(mse_axis, rows, ("test_mse", "mse_low", "mse_high"))
@@ -100,10 +100,13 @@ def training_curve_figure(curve: pd.DataFrame, published: pd.DataFrame) -> Figur
         mse_axis.set_title(f"{own}: test MSE")
         icc_axis.set_title(f"{own}: test ICC(A,1)")
         for axis in (mse_axis, icc_axis):
+            axis.set_xticks(sorted(rows["training"].unique()))
             axis.set_xlabel("training scans" if protocol == "paper" else "development scans")
     diamond = Line2D([], [], marker="D", ls="", mfc="none", mec=FAINT, label="published (real scans)")
     verdicts = [verdict_of(verdict) for verdict in curve["verdict"]]
     legend_of(figure, curve["arm"], verdicts, [] if published.empty else [diamond])
+    # Panels that grow while they are laid out get finer ticks, and their labels need room.
+    figure.set_layout_engine("constrained", w_pad=0.16)
     return figure
 
 
