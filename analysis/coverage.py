@@ -42,6 +42,11 @@ LABELS = {
     "lognormal_growing": "skewed labels and errors that grow with them",
     "t3": "heavy-tailed labels",
 }
+TESTS = {
+    ("swap", "icc"): "the swap test",
+    ("williams", "icc"): "Williams' test on ICCs",
+    ("williams", "pearson"): "Williams' test on Pearson correlations",
+}
 
 
 class Coverage(NamedTuple):
@@ -55,18 +60,15 @@ class Coverage(NamedTuple):
     """Of the studies: those asked for, or the nearest simulated where they lie outside."""
 
 
-TESTS = {
-    ("swap", "icc"): "the swap test",
-    ("williams", "icc"): "Williams' test on ICCs",
-    ("williams", "pearson"): "Williams' test on Pearson correlations",
-}
+def simulated() -> pd.DataFrame:
+    """The rows of the shipped table that tell coverage; don't change them."""
+    return _of_kind("coverage")
 
 
 @cache
-def simulated() -> pd.DataFrame:
-    """The rows of the shipped table that tell coverage; don't change them."""
+def _of_kind(kind: str) -> pd.DataFrame:
     table = pd.read_csv(TABLE)
-    return table[table["kind"] == "coverage"].drop(columns="kind")
+    return table[table["kind"] == kind].drop(columns="kind")
 
 
 def default_method(*quantities: str, table: pd.DataFrame | None = None) -> str:
@@ -130,9 +132,7 @@ def coverage_note(scans: pd.Series, *quantities: str) -> str:
 
 def rejection_sentence() -> str:
     """How often each test tells arms of equal ICC apart at 5%: exchangeable ones, and where one is biased."""
-    table = pd.read_csv(TABLE)
-    table = table[table["kind"] == "rejection"]
-    parts = []
+    table, parts = _of_kind("rejection"), []
     for (method, quantity), name in TESTS.items():
         rows = table[(table["method"] == method) & (table["quantity"] == quantity)]
         alike, biased = (_percent(rows.loc[rows["biased"] == which, "rate"]) for which in (False, True))

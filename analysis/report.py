@@ -4,7 +4,7 @@
 """
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +13,7 @@ from analysis import page
 from analysis.baselines import readable_comparison
 from analysis.coverage import DIFFERENCES, PEARSON, coverage_sentence, rejection_sentence
 from analysis.drawing import Drawing
+from analysis.files import write_all
 from analysis.findings import drawings, tables
 from analysis.listing import not_completed, plain_tables, predictions_by_scan, trials_by_score
 from analysis.live.figures import figure_json, live_figure
@@ -64,23 +65,42 @@ def write_report(root: Path, *, pseudonymise: bool = False) -> Path:
     """
     records = read_records(root)
     found = tables(records)
-    place = StudyDirectory(Path(root))
-    name = place.root.resolve().name
+    name = records.root.resolve().name
     command = f"setsum report {shlex.quote(name)}"
     if pseudonymise:
         # After the tables: an interval depends, in its last digit, on the order of the scans.
         numbers = pseudonyms(records)
         records, found = numbers.records(records), {key: numbers.table(table) for key, table in found.items()}
         name, command = numbers.text(name), f"{numbers.text(command)} --pseudonymise"
+    return _write(records, found, drawings(records, found), name, command)
+
+
+def write_findings_and_report(root: Path) -> None:
+    """What `write_findings` and `write_report` write, from statistics taken and figures drawn once.
+
+    Raises:
+        BadInput: The study has no trials yet.
+    """
+    records = read_records(root)
+    found = tables(records)
+    drawn = list(drawings(records, found))
+    write_all(StudyDirectory(records.root).findings, found, drawn)
+    name = records.root.resolve().name
+    _write(records, found, drawn, name, f"setsum report {shlex.quote(name)}")
+
+
+def _write(
+    records: Records, found: dict[str, pd.DataFrame], drawn: Iterable[Drawing], study: str, command: str
+) -> Path:
     lead = "".join(page.paragraph(text, kind) for text, kind in verdict_sentences(records, found))
-    tabs, figures = _tabs(records, found, name, command)
-    text = page.tabbed(f"setsum study: {name}", lead, tabs.items(), figures, IN_THE_DARK)
-    write_text(place.report, text)
-    return place.report
+    tabs, figures = _tabs(records, found, drawn, study, command)
+    place = StudyDirectory(records.root).report
+    write_text(place, page.tabbed(f"setsum study: {study}", lead, tabs.items(), figures, IN_THE_DARK))
+    return place
 
 
 def _tabs(
-    records: Records, found: dict[str, pd.DataFrame], study: str, command: str
+    records: Records, found: dict[str, pd.DataFrame], drawn: Iterable[Drawing], study: str, command: str
 ) -> tuple[dict[str, list[Section]], dict[str, object]]:
     """Sections by tab, and the live figures in them by name."""
     tabs: dict[str, list[Section]] = {
@@ -95,7 +115,7 @@ def _tabs(
         ORIGIN: origin(records, study, command),
     }
     figures: dict[str, object] = {}
-    for name, section, live in _figures(records, found, study):
+    for name, section, live in _figures(records, found, drawn, study):
         tabs[_tab(name)].append(section)
         if live:
             figures[f"figure-{name}"] = figure_json(live)
@@ -154,10 +174,10 @@ def compared(table: pd.DataFrame, opening: str = "") -> str:
 
 
 def _figures(
-    records: Records, found: dict[str, pd.DataFrame], study: str
+    records: Records, found: dict[str, pd.DataFrame], drawn: Iterable[Drawing], study: str
 ) -> Iterator[tuple[str, Section, Live | None]]:
     """The name, section and live figure of every drawing."""
-    for drawing in drawings(records, found):
+    for drawing in drawn:
         live = live_figure(drawing.name, records, found)
         caption = f"{drawing.caption} {live.note}".strip() if live else drawing.caption
         body = page.picture(

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from analysis.findings import write_findings
-from analysis.report import write_report
+from analysis.report import write_findings_and_report
 from study.badinput import BadInput
 from study.pipeline.confirm import confirm
 from study.pipeline.export import export
@@ -78,8 +77,7 @@ def opened(root: Path, progress: Progress, accept: Collection[str] = ()) -> Iter
 
 def findings(prepared: Prepared) -> None:
     """Tables, figures and the report of what there is so far."""
-    write_findings(prepared.directory.root)
-    write_report(prepared.directory.root)
+    write_findings_and_report(prepared.directory.root)
 
 
 @contextmanager

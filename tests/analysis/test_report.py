@@ -17,7 +17,7 @@ from analysis import page as elements
 from analysis.coverage import DIFFERENCES, coverage_sentence
 from analysis.findings import drawings, tables, write_findings
 from analysis.records import read_records
-from analysis.report import write_report
+from analysis.report import write_findings_and_report, write_report
 from analysis.verdict import verdict_sentences
 from study.badinput import BadInput
 from study.record import StudyDirectory, write_frame, write_json, write_text, write_yaml
@@ -261,6 +261,15 @@ def test_the_verdict_follows_the_test_and_unfinished_arms_are_named(finished: Pa
     answer, *limits = [text for text, _ in verdict_sentences(read_records(finished), compared(difference, p))]
     assert words in answer
     assert any("set_sum was still improving" in text for text in limits)
+
+
+def test_findings_and_report_at_once_are_those_written_one_by_one(study: Path):
+    files = [*write_findings(study), write_report(study)]
+    apart = [path.read_bytes() for path in files]
+    for path in files:
+        path.unlink()
+    write_findings_and_report(study)
+    assert [path.read_bytes() for path in files] == apart
 
 
 def test_thousands_of_trials_are_drawn_as_pixels_and_their_table_says_what_it_leaves_out(
