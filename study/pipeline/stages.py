@@ -59,7 +59,7 @@ def extend(root: Path, trials: int, progress: Progress, accept: Collection[str] 
         prepared = open_study(root, progress)
         search(prepared, progress)
         confirm(prepared, progress)
-        findings(prepared)
+        write_findings_and_report(prepared.directory.root)
     return prepared
 
 
@@ -73,11 +73,6 @@ def opened(root: Path, progress: Progress, accept: Collection[str] = ()) -> Iter
     """
     with alone(root):
         yield open_study(root, progress, accept)
-
-
-def findings(prepared: Prepared) -> None:
-    """Tables, figures and the report of what there is so far."""
-    write_findings_and_report(prepared.directory.root)
 
 
 @contextmanager
@@ -118,5 +113,5 @@ def all_stages(prepared: Prepared, progress: Progress) -> None:
         test(prepared, progress)
     export(prepared)
     with progress.stage("findings", 1) as update:
-        findings(prepared)
+        write_findings_and_report(prepared.directory.root)
         update(1)

@@ -94,14 +94,9 @@ def _open(
     tables, worst = [], []
     with progress.stage(f"predict {name}", len(chosen)) as update:
         for number, (arm, trial) in enumerate(chosen.items(), start=1):
-            seeds = _seeds(prepared, arm, trial)
-            for seed in seeds:
-                mean_M, as_is_M = (
-                    np.mean(predict_with(prepared, arm, trial, seed, images, as_is=as_is), axis=0)
-                    for as_is in (False, True)
-                )
-                tables.append(_table(name, arm, trial, seed, arrays, rows, mean_M).assign(as_is=as_is_M))
-            worst.append(_worst(prepared, arm, trial, tables[-len(seeds) :], arrays, images))
+            of_seeds, slices = _predict_arm(prepared, name, arm, trial, arrays, rows, images)
+            tables += of_seeds
+            worst.append(slices)
             update(number)
     tables += _references(prepared, name, arrays, rows, images)
     # The predictions last: where they lie, the stage is done.
@@ -115,32 +110,32 @@ def _replace(path: Path, name: str, tables: list[pd.DataFrame]) -> None:
     write_frame(path, pd.concat([*before, *tables], ignore_index=True))
 
 
-def _worst(
+def _predict_arm(
     prepared: Prepared,
+    name: str,
     arm: str,
     trial: int,
-    tables: list[pd.DataFrame],
     arrays: CohortArrays,
+    rows: NDArray[np.int64],
     images: Rows,
-) -> pd.DataFrame:
-    """Slices of the scans that the mean over an arm's seeds misjudged most."""
+) -> tuple[list[pd.DataFrame], pd.DataFrame]:
+    """Predictions of each confirmed seed, a table a seed, and slices of the scans that their mean missed."""
     config, device = _config(prepared, arm, trial), _device(prepared)
-    paths = [model_path(prepared, arm, trial, seed) for seed in _seeds(prepared, arm, trial)]
-    networks = [network.to(device) for path in paths for network in load_networks(path, config)]
+    views_V34 = draw_views(config, prepared.settings.seed)
+    networks, tables = [], []
+    for seed in _seeds(prepared, arm, trial):
+        model = [
+            network.to(device) for network in load_networks(model_path(prepared, arm, trial, seed), config)
+        ]
+        mean_M, as_is_M = (
+            np.mean([predict(each, images, through, config=config, device=device) for each in model], axis=0)
+            for through in (views_V34, identity_transform())
+        )
+        tables.append(_table(name, arm, trial, seed, arrays, rows, mean_M).assign(as_is=as_is_M))
+        networks += model
     spacings_M3 = np.linalg.norm(arrays.affines[images.positions, :3, :3], axis=1)
-    views = draw_views(config, prepared.settings.seed)
-    return look_at_worst(tables, images, spacings_M3, networks, views, config=config, device=device)
-
-
-def predict_with(
-    prepared: Prepared, arm: str, trial: int, seed: int, images: Rows, *, as_is: bool = False
-) -> list[NDArray[np.float64]]:
-    """Predictions (M,) of each network of one confirmed model, over its views or on scans as they are."""
-    config = _config(prepared, arm, trial)
-    views = identity_transform() if as_is else draw_views(config, prepared.settings.seed)
-    device = _device(prepared)
-    networks = load_networks(model_path(prepared, arm, trial, seed), config)
-    return [predict(network.to(device), images, views, config=config, device=device) for network in networks]
+    worst = look_at_worst(tables, images, spacings_M3, networks, views_V34, config=config, device=device)
+    return tables, worst
 
 
 def _device(prepared: Prepared) -> str:

@@ -157,16 +157,13 @@ def at_paper(space: Space) -> Space:
     Raises:
         BadInput: A searched field has neither.
     """
-    values: dict[str, Entry] = {}
-    for field, entry in space.searched.items():
-        value = entry.default if entry.paper is None else entry.paper
-        if value is None:
-            raise BadInput(
-                f"`{field}` has neither a `paper` value nor a `default` to be fixed at",
-                where=f"{space.where}: {field}",
-                fix="Give it one, or search with another `search.sampler` than paper",
-            )
-        values[field] = value
+    values: Mapping[str, Entry] = space.points.get("paper") or space.points.get("default") or {}
+    if unset := [field for field in space.searched if field not in values]:
+        raise BadInput(
+            f"`{unset[0]}` has neither a `paper` value nor a `default` to be fixed at",
+            where=f"{space.where}: {unset[0]}",
+            fix="Give it one, or search with another `search.sampler` than paper",
+        )
 
     def at(entries: Mapping[str, Entry]) -> dict[str, Entry]:
         return {field: values.get(field, entry) for field, entry in entries.items()}
