@@ -1,0 +1,28 @@
+"""Commands that read studies and change nothing in them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from study.commands.opened import existing
+from study.commands.options import StudyDir
+
+
+def status(directory: StudyDir) -> None:
+    """How far a study is."""
+    from study.pipeline.status import describe_status
+
+    for line in describe_status(existing(directory, series=True)):
+        typer.echo(line)
+
+
+def compare(
+    directories: Annotated[list[Path], typer.Argument(help="Studies or series.", metavar="DIR...")],
+    out: Annotated[Path, typer.Option(help="Where table and figure go.")] = Path("setsum-compared"),
+) -> None:
+    """Several studies side by side: one table and one figure."""
+    from analysis.side_by_side import study_folders, write_side_by_side
+
+    for path in write_side_by_side(study_folders(directories), out):
+        typer.echo(path)

@@ -1,0 +1,36 @@
+"""Study directories as commands open them, and what they print at the end."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from study.pipeline.prepared import Prepared
+    from study.pipeline.progress import Progress
+
+from study.badinput import BadInput
+
+
+def existing(directory: Path, series: bool = False) -> Path:
+    if (directory / "series.yaml").is_file() and not series:
+        raise BadInput("a series of studies", where=str(directory), fix="Name one of the folders in it")
+    if not (directory / "study.yaml").is_file() and not (directory / "series.yaml").is_file():
+        raise BadInput("no study here (study.yaml is missing)", where=str(directory))
+    return directory.resolve()
+
+
+def one_stage(directory: Path, stage: "Callable[[Prepared, Progress], None]") -> None:
+    from study.pipeline.progress import Progress
+    from study.pipeline.stages import opened
+
+    with opened(directory, progress := Progress()) as prepared:
+        stage(prepared, progress)
+    print_end(directory)
+
+
+def print_end(directory: Path) -> None:
+    from study.pipeline.ending import console_for_tables, print_ending
+    from study.record import StudyDirectory
+
+    print_ending(StudyDirectory(directory.resolve()), console_for_tables())

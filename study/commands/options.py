@@ -1,0 +1,16 @@
+"""Arguments and options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+StudyDir = Annotated[Path, typer.Argument(help="A study directory.", metavar="DIR")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Everything random derives from it.")]
+Cpus = Annotated[float | None, typer.Option("--cpus-per-trial", help="CPU cores of one trial.")]
+Gpus = Annotated[str | None, typer.Option("--gpus-per-trial", help="GPUs of one trial, a share, or auto.")]
+Pseudonymise = Annotated[
+    bool, typer.Option("--pseudonymise", help="Numbers for scan ids; their key is DIR/pseudonyms.csv.")
+]
+Accept = Annotated[list[str] | None, typer.Option(help="Go on though this has changed: code.")]
+Address = Annotated[str | None, typer.Option(help="Address of a Ray cluster; else one is started here.")]
