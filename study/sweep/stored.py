@@ -13,12 +13,13 @@ from pathlib import Path
 import optuna
 from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.storages import BaseStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock, JournalStorage
+from optuna.storages.journal import JournalFileSymlinkLock, JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search.optuna import OptunaSearch
 
 from study.badinput import BadInput
 from study.password import HIDDEN, expand
+from study.sweep.held import Journal
 from study.sweep.samplers import SAMPLERS
 from study.sweep.spaces import Space
 
@@ -45,10 +46,10 @@ def open_storage(storage: str | Path) -> BaseStorage:
         path.parent.mkdir(parents=True, exist_ok=True)
         _mend(path)
         try:
-            return JournalStorage(JournalFileBackend(str(path)))
+            return JournalStorage(Journal(str(path)))
         except (KeyError, ValueError, AssertionError, IndexError):
             path.replace(_free_name(path))
-            return JournalStorage(JournalFileBackend(str(path)))
+            return JournalStorage(Journal(str(path)))
     except Exception as error:
         # Databases raise whatever their drivers raise, and may quote what they were given.
         reason = str(error)

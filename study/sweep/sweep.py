@@ -22,10 +22,12 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler
 
 from study.badinput import BadInput
+from study.regression.allocator import return_freed_memory
 from study.regression.config import TrialConfig
 from study.sweep.cluster import places, start_ray
 from study.sweep.domains import Searched
 from study.sweep.failures import bearable, check_failures
+from study.sweep.held import hold_once
 from study.sweep.interrupt import InterruptedInOrderError, orderly_end
 from study.sweep.rebuilt import recorded_trials
 from study.sweep.recorder import Progress, Recorder, trial_folder
@@ -74,8 +76,10 @@ def run_sweep(task: SweepTask, *, progress: Progress) -> None:
         while not _spent(task, study):
             before = len(ended(study))
             _fit(task, study, progress, asked)
+            hold_once(ended(study))
             # Ray's trials hold each other: they would stay until Python happens to look for cycles.
             gc.collect()
+            return_freed_memory()
             check_failures(task, study)
             if asked.is_set() and not _spent(task, study):
                 raise InterruptedInOrderError
