@@ -29,13 +29,13 @@ def hold_once(trials: Iterable[FrozenTrial]) -> None:
     Args:
         trials: As the storage itself holds them, not copies. None of them changes any more.
     """
-    known: dict[BaseDistribution, BaseDistribution] = {}
+    shared: dict[str, BaseDistribution] = {}
     for trial in trials:
         trial.params = _interned(trial.params)
         trial.user_attrs = _interned(trial.user_attrs)
-        trial.distributions = {
-            intern(field): known.setdefault(domain, domain) for field, domain in trial.distributions.items()
-        }
+        if trial.distributions != shared:
+            shared = {intern(field): domain for field, domain in trial.distributions.items()}
+        trial.distributions = shared
 
 
 def _interned(said: dict[str, Any]) -> dict[str, Any]:
