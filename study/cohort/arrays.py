@@ -21,7 +21,9 @@ from study.cohort.scan import Cohort
 from study.record import atomic, write_json
 
 FORMAT = 1
-_IMAGES, _RECORD = "images.npy", "cohort.json"
+IMAGES, _RECORD = "images.npy", "cohort.json"
+FILES = (IMAGES, _RECORD)
+"""All that `open_arrays` needs."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -129,7 +131,7 @@ def open_arrays(directory: Path) -> CohortArrays:
         raise BadInput(
             f"holds {images_MDHW.dtype} {images_MDHW.shape}, "
             f"{_RECORD} says {record.preprocessing.dtype} {expected}",
-            where=str(directory / _IMAGES),
+            where=str(directory / IMAGES),
             fix=_REBUILD,
         )
     return CohortArrays(
@@ -172,11 +174,11 @@ def _build_images(
     """Write images.npy, one scan after the other; return crop losses (M,) and affines (M, 4, 4)."""
     total, lost, affines = len(cohort.scans), [], []
     header = {"descr": np.dtype(spec.dtype).str, "fortran_order": False, "shape": (total, *spec.shape)}
-    for leftover in directory.glob(f".{_IMAGES}.*"):
+    for leftover in directory.glob(f".{IMAGES}.*"):
         leftover.unlink()
     (directory / _RECORD).unlink(missing_ok=True)
     try:
-        with atomic(directory / _IMAGES) as stream:
+        with atomic(directory / IMAGES) as stream:
             np.lib.format.write_array_header_1_0(stream, header)
             for done, (image_DHW, share, affine) in enumerate(preprocessed(cohort.scans, spec, workers), 1):
                 stream.write(image_DHW.data)
@@ -228,7 +230,7 @@ def _read_record(directory: Path) -> _Record:
 
 
 def _map_images(directory: Path) -> np.ndarray:
-    path = directory / _IMAGES
+    path = directory / IMAGES
     try:
         # Not np.load, which opens archives as well; this takes one array, and no pickled objects.
         images_MDHW: np.ndarray = np.lib.format.open_memmap(path, mode="r")

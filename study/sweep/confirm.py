@@ -18,7 +18,9 @@ from study.regression.objective import is_out_of_memory
 from study.sweep.assignment import Assignment
 from study.sweep.cluster import places, start_ray
 from study.sweep.confirm_job import TRACE, ConfirmJob, is_done, reports_saved, train, write_result
+from study.sweep.following import following
 from study.sweep.interrupt import InterruptedInOrderError, orderly_end
+from study.sweep.nodes import ready
 
 ATTEMPTS = 3
 """Of a job whose process died, hung, or ran out of memory; one that raises otherwise is not tried again."""
@@ -95,7 +97,11 @@ def run_jobs(
     if not todo:
         return
     with start_ray(), orderly_end() as asked:
-        room = places(cpus_per_trial, gpus_per_trial)
+        places(cpus_per_trial, gpus_per_trial)
+        room = following(cpus_per_trial, gpus_per_trial)
+        shared = ready(base, jobs[0].directory.parent.parent)
+        for work in todo:
+            work.assignment = replace(work.assignment, origin=shared.origin)
         remote = ray.remote(train).options(num_cpus=cpus_per_trial, num_gpus=gpus_per_trial, max_retries=0)
 
         def ended(well: bool) -> None:
@@ -108,19 +114,23 @@ def run_jobs(
 def _work_through(
     todo: Sequence[_Work],
     start: Start,
-    room: int,
+    room: Callable[[], int],
     patience: float,
     asked: Event,
     ended: Callable[[bool], None],
 ) -> None:
     waiting, running = deque(todo), dict[ray.ObjectRef[bool], _Work]()
     while waiting or running:
-        while waiting and len(running) < room and not asked.is_set():
+        while waiting and len(running) < room() and not asked.is_set():
             work = waiting.popleft()
             work.saved, work.heard = reports_saved(work.job), time.monotonic()
             running[start(work.job, work.assignment)] = work
         if not running:
-            raise InterruptedInOrderError
+            if asked.is_set():
+                raise InterruptedInOrderError
+            # Every node with room is away.
+            time.sleep(LOOK_EVERY_S)
+            continue
         ready, _ = ray.wait(list(running), num_returns=1, timeout=LOOK_EVERY_S)
         for task in ready:
             work = running.pop(task)

@@ -143,7 +143,10 @@ class Recorder(tune.Callback):
                 ray.kill(actor)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:
+        """Its process or its node was lost; it waits to be started again."""
         self.heard.pop(trial.trial_id, None)
+        self.running.pop(trial.trial_id, None)
+        self._tell()
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:
         status = trial.last_result.get("status", "running")

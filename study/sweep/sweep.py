@@ -27,8 +27,10 @@ from study.regression.config import TrialConfig
 from study.sweep.cluster import places, start_ray
 from study.sweep.domains import Searched
 from study.sweep.failures import bearable, check_failures
+from study.sweep.following import wanted
 from study.sweep.held import hold_once
 from study.sweep.interrupt import InterruptedInOrderError, orderly_end
+from study.sweep.nodes import ready
 from study.sweep.rebuilt import recorded_trials
 from study.sweep.recorder import Progress, Recorder, trial_folder
 from study.sweep.results import Results, seconds_used
@@ -132,17 +134,19 @@ def _spent(task: SweepTask, study: optuna.Study) -> bool:
 
 def _fit(task: SweepTask, study: optuna.Study, progress: Progress, asked: Event) -> None:
     stopping = Stopping(asked, bearable(task, study))
-    room = places(task.cpus_per_trial, task.gpus_per_trial)
+    lot = max(LOT, LOT_EACH * places(task.cpus_per_trial, task.gpus_per_trial))
+    assignment = ready(task.assignment(), task.directory.parent)
     run = _next_run(task.directory)
-    task.assignment().write(run / "assignment.json")
+    assignment.write(run / "assignment.json")
     scheduler, pruned = _scheduler(task, study)
     searcher = StudySearch(
         task.space,
         study,
         describe=lambda number, config: _ray_config(run, number, config),
         pruned=pruned,
-        attributes={"arm": task.arm, "run": run.name, **task.assignment().identity()},
+        attributes={"arm": task.arm, "run": run.name, **assignment.identity()},
         ending=asked.is_set,
+        room=wanted(task.cpus_per_trial, task.gpus_per_trial),
     )
     reports = _largest(task.space, "reports")
     recorder = Recorder(
@@ -158,7 +162,7 @@ def _fit(task: SweepTask, study: optuna.Study, progress: Progress, asked: Event)
     )
     tuner = tune.Tuner(
         tune.with_resources(SetSumTrial, {"cpu": task.cpus_per_trial, "gpu": task.gpus_per_trial}),
-        tune_config=_tune_config(task, study, searcher, scheduler, room),
+        tune_config=_tune_config(task, study, searcher, scheduler, lot),
         run_config=_run_config(run, recorder, stopping, reports),
     )
     with _quiet():
@@ -177,15 +181,13 @@ def _tune_config(
     study: optuna.Study,
     searcher: StudySearch,
     scheduler: FIFOScheduler,
-    room: int,
+    lot: int,
 ) -> tune.TuneConfig:
-    timed, lot = task.timed, max(LOT, LOT_EACH * room)
     return tune.TuneConfig(
         search_alg=searcher,
         scheduler=scheduler,
-        num_samples=lot if timed else min(lot, task.wanted - len(ended(study))),
-        time_budget_s=_seconds_left(task) if timed else None,
-        max_concurrent_trials=room,
+        num_samples=lot if task.timed else min(lot, task.wanted - len(ended(study))),
+        time_budget_s=_seconds_left(task) if task.timed else None,
         reuse_actors=True,
         trial_dirname_creator=lambda trial: trial_folder(trial.config["trial"]),
     )
