@@ -25,7 +25,7 @@ def destination(arguments: list[str]) -> Path | None:
 
 def study_of(fields: list[str], kept: Path) -> tuple[Path, str]:
     """The study with these fields, and what its run printed; run now if no page has asked for it."""
-    made = kept / sha256(json.dumps(fields).encode()).hexdigest()[:12]
+    made = kept / sha256(json.dumps(sorted(fields)).encode()).hexdigest()[:12]
     if not (made / "output.txt").exists():
         shutil.rmtree(made, ignore_errors=True)
         made.mkdir(parents=True)
