@@ -8,14 +8,17 @@ from sphinx.application import Sphinx
 
 def _plain(app: Sphinx, what: str, name: str, obj: object, options: Any, lines: list[str]) -> None:  # noqa: ANN401
     """Within backticks is code; outside of them `|f(B)|` and `**options` are not markup."""
+    if lines and lines[0].startswith("Alias for field number"):
+        lines.clear()
+        return
     text = "\n".join(lines)
     parts = re.split(r"(`[^`]*`)", text)
     parts[1::2] = [f"`{part}`" for part in parts[1::2]]
     parts[::2] = [re.sub(r"([|*_])(?=\W|$)|([|*])", r"\\\g<0>", part) for part in parts[::2]]
     lines[:] = "".join(parts).split("\n")
     if what in ("attribute", "data", "property"):
-        # Napoleon takes what stands before a colon in their first line for a type.
-        lines.insert(0, "")
+        # Napoleon takes what stands before a colon in their first line for a type; `..` shows nothing.
+        lines[:0] = ["..", ""]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
