@@ -19,7 +19,12 @@ def file_and_fields(arguments: list[str]) -> tuple[Path | None, list[str]]:
 
 
 def fields_of_options(
-    cohort: Path | None, seed: int | None, cpus: float | None, gpus: str | None, address: str | None
+    cohort: Path | None,
+    seed: int | None,
+    cpus: float | None,
+    gpus: str | None,
+    address: str | None,
+    tracking: str | None = None,
 ) -> list[str]:
     """The options of `setsum run` as KEY=VALUE fields; those not given leave none."""
     given = {
@@ -29,5 +34,6 @@ def fields_of_options(
         "resources.cpus_per_trial": cpus,
         "resources.gpus_per_trial": gpus,
         "resources.address": json.dumps(address) if address else None,
+        "tracking": None if tracking is None else f"[{tracking}]",
     }
     return [f"{key}={value}" for key, value in given.items() if value is not None]

@@ -24,6 +24,7 @@ from study.plainyaml import read_yaml
 from study.record import PART, StudyDirectory, read_json, remove_parts, write_json, write_yaml
 from study.regression.precision import fastest_precision
 from study.settings import StudySettings, validate_settings
+from study.sweep.trackers import check_trackers
 
 BEGUN = ("phantom", "cohort", "split.json", "provenance.json", LOCK, CLAIM)
 """What a study that was killed before its study file was written may hold."""
@@ -58,6 +59,7 @@ def _begin(settings: StudySettings, directory: StudyDirectory, progress: Progres
             fix="Choose another with --out",
         )
     read_spaces(settings)
+    check_trackers(settings.tracking)
     remove_parts(directory.root)
     settings = _with_phantom(settings, directory, progress)
     check_division(settings, listing(settings_cohort(settings)))

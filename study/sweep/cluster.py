@@ -37,6 +37,7 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "WANDB_ERROR_REPORTING": "false",
     # A state of all trials that nothing reads back; it is still written at a sweep's beginning and end.
     "TUNE_GLOBAL_CHECKPOINT_S": "inf",
 }

@@ -40,6 +40,7 @@ from study.sweep.spaces import Space
 from study.sweep.stopping import Stopping
 from study.sweep.stored import ended, open_storage, open_study
 from study.sweep.task import SweepTask
+from study.sweep.tracking import Note, tracked
 from study.sweep.trainable import SetSumTrial
 
 LOT, LOT_EACH = 200, 20
@@ -55,10 +56,10 @@ OS_ERRORS = ("OSError", "FileNotFoundError", "PermissionError", "BlockingIOError
 """How a traceback's last line begins when storage was at fault."""
 
 
-def run_sweep(task: SweepTask, *, progress: Progress) -> None:
+def run_sweep(task: SweepTask, *, progress: Progress, note: Note = lambda line: None) -> None:
     """Search an arm until its trials or hours are spent; a finished arm returns at once.
 
-    Starts Ray on this machine unless it runs already.
+    Starts Ray on this machine unless it runs already. `note` is told of tracking that fails.
 
     Raises:
         BadInput: The space, the stored search, the cohort or the resources do not fit, or more trials
@@ -77,7 +78,7 @@ def run_sweep(task: SweepTask, *, progress: Progress) -> None:
         asked = stack.enter_context(orderly_end())
         while not _spent(task, study):
             before = len(ended(study))
-            _fit(task, study, progress, asked)
+            _fit(task, study, progress, note, asked)
             hold_once(ended(study))
             # Ray's trials hold each other: they would stay until Python happens to look for cycles.
             gc.collect()
@@ -132,7 +133,7 @@ def _spent(task: SweepTask, study: optuna.Study) -> bool:
     return len(ended(study)) >= task.wanted
 
 
-def _fit(task: SweepTask, study: optuna.Study, progress: Progress, asked: Event) -> None:
+def _fit(task: SweepTask, study: optuna.Study, progress: Progress, note: Note, asked: Event) -> None:
     stopping = Stopping(asked, bearable(task, study))
     lot = max(LOT, LOT_EACH * places(task.cpus_per_trial, task.gpus_per_trial))
     assignment = ready(task.assignment(), task.directory.parent)
@@ -160,12 +161,12 @@ def _fit(task: SweepTask, study: optuna.Study, progress: Progress, asked: Event)
         stopping=stopping,
         patience=task.patience,
     )
-    tuner = tune.Tuner(
-        tune.with_resources(SetSumTrial, {"cpu": task.cpus_per_trial, "gpu": task.gpus_per_trial}),
-        tune_config=_tune_config(task, study, searcher, scheduler, lot),
-        run_config=_run_config(run, recorder, stopping, reports),
-    )
-    with _quiet():
+    with _quiet(), tracked(task, pruned, note) as tracking:
+        tuner = tune.Tuner(
+            tune.with_resources(SetSumTrial, {"cpu": task.cpus_per_trial, "gpu": task.gpus_per_trial}),
+            tune_config=_tune_config(task, study, searcher, scheduler, lot),
+            run_config=_run_config(run, [recorder, *tracking], stopping, reports),
+        )
         try:
             tuner.fit()
         except ray.tune.TuneError as error:
@@ -193,12 +194,14 @@ def _tune_config(
     )
 
 
-def _run_config(run: Path, recorder: Recorder, stopping: Stopping, reports: int) -> tune.RunConfig:
+def _run_config(
+    run: Path, callbacks: list[tune.Callback], stopping: Stopping, reports: int
+) -> tune.RunConfig:
     return tune.RunConfig(
         name=run.name,
         storage_path=str(run.parent),
         verbose=0,
-        callbacks=[recorder],
+        callbacks=callbacks,
         stop=stopping,
         failure_config=tune.FailureConfig(max_failures=RETRIES),
         # The recorder removes superseded ones.
