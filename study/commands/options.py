@@ -5,7 +5,11 @@ from typing import Annotated
 
 import typer
 
-StudyDir = Annotated[Path, typer.Argument(help="A study directory.", metavar="DIR")]
+from study.commands.completing import study_folders
+
+StudyDir = Annotated[
+    Path, typer.Argument(help="A study directory.", metavar="DIR", autocompletion=study_folders)
+]
 Seed = Annotated[int | None, typer.Option(min=0, help="Everything random derives from it.")]
 Cpus = Annotated[float | None, typer.Option("--cpus-per-trial", help="CPU cores of one trial.")]
 Gpus = Annotated[str | None, typer.Option("--gpus-per-trial", help="GPUs of one trial, a share, or auto.")]
@@ -14,3 +18,7 @@ Pseudonymise = Annotated[
 ]
 Accept = Annotated[list[str] | None, typer.Option(help="Go on though this has changed: code.")]
 Address = Annotated[str | None, typer.Option(help="Address of a Ray cluster; else one is started here.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result and errors, nothing else.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print the result as one JSON document on standard output.")
+]
