@@ -1,4 +1,4 @@
-"""Names of what comes with the package: search spaces and study files, found without loading anything heavy."""
+"""Names of what comes with the package: search spaces and study files. Loads nothing heavy."""
 
 from importlib import resources
 from pathlib import Path

@@ -44,8 +44,8 @@ def study_fields(context: typer.Context, incomplete: str) -> list[str]:
     before = list(context.params.get("arguments") or [])
     if before[-1:] == ["="] and len(before) > 1:
         return [value for value in _values(before[-2], incomplete) if value.startswith(incomplete)]
-    if incomplete == "=":
-        return _values(before[-1], "") if before else []
+    if not incomplete and before and before[-1] in _fields():
+        return _values(before[-1], "")
     if "=" in incomplete:
         key, _, value = incomplete.partition("=")
         return [f"{key}={offer}" for offer in _values(key, value) if offer.startswith(value)]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from study.pipeline.prepared import Prepared
     from study.pipeline.progress import Progress
+    from study.settings import StudySettings
 
 from study.badinput import BadInput
 
@@ -45,7 +46,8 @@ def one_stage(
 
 def print_end(directory: Path, *, as_json: bool) -> None:
     from study.pipeline.document import ending_document
-    from study.pipeline.ending import console_for_tables, print_ending
+    from study.pipeline.ending import print_ending
+    from study.pipeline.table import console_for_tables
     from study.record import StudyDirectory
 
     place = StudyDirectory(directory.resolve())
@@ -53,6 +55,21 @@ def print_end(directory: Path, *, as_json: bool) -> None:
         print_json(ending_document(place))
     else:
         print_ending(place, console_for_tables())
+
+
+def print_plan(settings: "StudySettings", out: Path, *, as_json: bool) -> None:
+    """The plan as comments above the resolved study, so that the whole is a study file."""
+    import yaml
+
+    from study.pipeline.planned import plan_document, plan_lines
+
+    document = plan_document(settings, out)
+    if as_json:
+        print_json(document)
+        return
+    for line in plan_lines(document):
+        typer.echo(f"# {line}".rstrip())
+    typer.echo(yaml.safe_dump(document["settings"], sort_keys=False), nl=False)
 
 
 def print_paths(paths: "Sequence[Path]", *, as_json: bool) -> None:

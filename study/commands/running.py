@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from study.commands.completing import builtin_studies, study_fields
-from study.commands.opened import print_end, told
+from study.commands.opened import print_end, print_plan, told
 from study.commands.options import Accept, Address, Cpus, Gpus, Json, Quiet, Seed, StudyDir
 
 
@@ -36,20 +36,20 @@ def run(
     cpus: Cpus = None,
     gpus: Gpus = None,
     address: Address = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved study and stop.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and the resolved study, and stop.")
+    ] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Everything: sweep, confirm, test, findings, report, export. Without a file, the quick study."""
-    import yaml
-
     from study.arguments import fields_of_options, file_and_fields
     from study.settings import read_settings
 
     source, overrides = file_and_fields(arguments or [])
     settings = read_settings(source, overrides + fields_of_options(cohort, seed, cpus, gpus, address))
     if dry_run:
-        typer.echo(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False), nl=False)
+        print_plan(settings, out, as_json=as_json)
         return
     from study.pipeline.whole import run as run_whole
 
