@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+PATIENCE_S = 600
+"""After which a command counts as hung; the machine may be busy."""
 CODES = re.compile(r"\x1b\[([?0-9;]*)([A-Za-z])|\r|\n|\x1b\]8;[^\x1b]*\x1b\\|.", re.DOTALL)
 
 
@@ -76,17 +78,19 @@ class Session:
     terminal: int
     screen: Screen
     pictures: list[str] = field(default_factory=list)
+    deadline: float = field(default_factory=lambda: time.monotonic() + PATIENCE_S)
 
-    def until(self, seen: Callable[[str], bool], seconds: float = 120) -> str:
+    def until(self, seen: Callable[[str], bool]) -> str:
         """Read on until the screen shows something; the picture that does."""
-        deadline = time.monotonic() + seconds
         while not seen(self.screen.text):
-            assert time.monotonic() < deadline, self.screen.text
             assert self.read(), f"it ended: {self.screen.text}"
         return self.screen.text
 
     def read(self) -> bool:
         """What has come since; False once the terminal is closed."""
+        if time.monotonic() > self.deadline:
+            self.process.kill()
+            raise TimeoutError(self.screen.text)
         if not select.select([self.terminal], [], [], 0.2)[0]:
             return True
         try:
@@ -98,12 +102,11 @@ class Session:
             self.pictures.append(self.screen.text)
         return bool(told)
 
-    def end(self, seconds: float = 120) -> int:
+    def end(self) -> int:
         """Wait for the command; its exit code."""
-        deadline = time.monotonic() + seconds
         while self.read():
-            assert time.monotonic() < deadline, self.screen.text
-        return self.process.wait(30)
+            pass
+        return self.process.wait(PATIENCE_S)
 
 
 def start(
@@ -125,6 +128,8 @@ def start(
         cwd=ROOT,
         env={**surroundings, "TERM": "xterm-256color", **(env or {})},
         start_new_session=True,
+        # Its controlling terminal: Ctrl-C then goes to whatever runs there.
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )
     os.close(theirs)
     return Session(process, own, Screen(width))

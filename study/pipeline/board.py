@@ -106,11 +106,18 @@ def board(console: Console, name: str, rows: Sequence[Row]) -> Iterator[Show]:
 def arms_table(rows: Sequence[Row], width: int, now: float) -> Table:
     """The arms as a table as wide as a terminal of so many columns bears."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), width=width - 1)
-    table.add_column("arm", no_wrap=True, overflow="ellipsis", ratio=2, min_width=8)
     headings = _headings(rows, width)
+    table.add_column(
+        "arm",
+        no_wrap=True,
+        overflow="ellipsis",
+        min_width=8,
+        max_width=max(8, width // 4),
+        ratio=None if "best configuration" in headings else 1,
+    )
     for heading in headings:
         if heading == "best configuration":
-            table.add_column(heading, no_wrap=True, overflow="ellipsis", ratio=5)
+            table.add_column(heading, no_wrap=True, overflow="ellipsis", ratio=1)
         else:
             table.add_column(heading, no_wrap=True, overflow="ellipsis", justify="right")
     for row in rows:

@@ -209,7 +209,8 @@ def _disk(
     pace: Pace,
     at_once: int,
 ) -> dict[str, int]:
-    """Bytes by what they are: arrays of the cohort, recorded reports, models, checkpoints of what runs."""
+    """Bytes by what they are: arrays of the cohort, the phantom's files (before they are compressed),
+    recorded reports, models, checkpoints of what runs."""
     grid = prod(settings.preprocessing.shape)
     itemsize = np.dtype(settings.preprocessing.dtype).itemsize
     phantom = 0 if settings.cohort.path else scans * prod(settings.phantom.shape) * BYTES_A_VOXEL
@@ -221,7 +222,8 @@ def _disk(
     trainings = sum(arm.confirmations for arm in arms)
     exported = settings.confirm.seeds * len(arms)
     return {
-        "cohort": scans * grid * itemsize + phantom,
+        "cohort": scans * grid * itemsize,
+        "phantom": phantom,
         "reports": recorded,
         "models": (trainings + exported) * len(folds) * model,
         "checkpoints": at_once * len(folds) * pace.state_bytes,

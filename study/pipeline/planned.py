@@ -96,7 +96,7 @@ def _study_lines(plan: Mapping[str, Any], machine: Mapping[str, Any]) -> Iterato
         f"{clock(seconds['start'])} of it"
     )
     disk = plan["disk"]
-    parts = ", ".join(f"{name} {_size(disk[name])}" for name in disk if name != "total")
+    parts = ", ".join(f"{name} {_size(disk[name])}" for name in disk if name != "total" and disk[name])
     yield f"disk: about {_size(disk['total'])} ({parts}); {_size(machine['free_disk'])} are free"
     need = plan["memory"]
     free = f"; {_size(machine['free_memory'])} are free" if machine["free_memory"] else ""

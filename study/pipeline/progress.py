@@ -5,10 +5,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bars
 
-from study.pipeline.board import Row, Show, board
+from study.pipeline.board import MIDDLE, Row, Show, board
 
 QUIET_SECONDS = 15.0
 """Least time between two plain lines of one stage."""
@@ -61,15 +68,15 @@ class Progress:
 
     @contextmanager
     def _bar(self, name: str, total: int) -> Iterator[Update]:
-        columns = (
+        columns: list[ProgressColumn] = [
             TextColumn("{task.description:<18}"),
-            BarColumn(),
             MofNCompleteColumn(),
-            TimeElapsedColumn(),
             TextColumn("ETA"),
             TimeRemainingColumn(elapsed_when_finished=False),
             TextColumn("{task.fields[note]}"),
-        )
+        ]
+        if self.console.width >= MIDDLE:
+            columns[1:2] = [BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
         with Bars(*columns, console=self.console) as bars:
             # Hidden, it would stay so after a process that was killed.
             self.console.show_cursor(True)

@@ -19,7 +19,8 @@ def print_table(rows: pd.DataFrame, console: Console) -> None:
         table.add_column(column, overflow="fold")
     for values in rows.itertuples(index=False):
         table.add_row(*map(Text, values))
-    if console.is_terminal and console.measure(table).maximum > console.width:
+    natural = console.measure(table, options=console.options.update(max_width=PLAIN_WIDTH)).maximum
+    if console.is_terminal and natural > console.width:
         _print_rows(rows, console)
     else:
         console.print(table, markup=False, highlight=False)
