@@ -3,7 +3,7 @@
 import typer
 
 from study.command import run_command
-from study.commands import cohorts, looking, models, running, stages
+from study.commands import cohorts, looking, machine, models, running, stages
 
 app = typer.Typer(
     help="How strongly should a regressor be regularised by learning from sets of scans?",
@@ -31,6 +31,7 @@ for command in (
     cohorts.inspect,
     models.train,
     models.predict,
+    machine.doctor,
 ):
     app.command()(command)
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from study.badinput import BadInput
+from study.builtin import builtin_names
 from study.cohort.preprocess import Preprocessing
 from study.fields import anchor, fields_of, has_cohort, parsed, set_field
 from study.password import has_password
@@ -114,6 +115,11 @@ class ResourceSettings(_Section):
     """A trial that reports nothing for so long counts as hung: ended, tried again, then given up."""
 
     @property
+    def threads(self) -> int:
+        """CPU threads that one trial computes with."""
+        return max(1, int(self.cpus_per_trial))
+
+    @property
     def gpus(self) -> float:
         """`gpus_per_trial`, resolved, as it is in a study directory."""
         assert self.gpus_per_trial != "auto"
@@ -160,14 +166,6 @@ class StudySettings(_Section):
     map: MapSettings | None = None
     experiment: Literal["table1", "figure3", "set_size", "dropout_little_data"] | None = None
     """The paper's experiment that a series repeats: its findings then take the paper's shape."""
-
-
-def builtin_names() -> list[str]:
-    """Names of the study files that come with the package."""
-    folder = resources.files("study") / "templates"
-    return sorted(
-        entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")
-    )
 
 
 def builtin_text(name: str) -> str:

@@ -52,7 +52,7 @@ def setsum(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
 def test_the_command_takes_the_folder_s_name_as_it_is(
     cohort: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    setsum(monkeypatch, "run", "--cohort", cohort, "--dry-run")
+    setsum(monkeypatch, "run", "--cohort", cohort, "--dry-run", "split.test=2", "arms=[base]")
     assert yaml.safe_load(capsys.readouterr().out)["cohort"]["path"] == str(cohort)
 
 

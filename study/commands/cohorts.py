@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from study.commands.opened import told
+from study.commands.options import Quiet
+
 if TYPE_CHECKING:
     from study.cohort.phantom import Kind
 
@@ -18,12 +21,12 @@ def phantom(
     rater_noise: Annotated[
         float, typer.Option("--rater-noise", min=0, help="Disagreement of raters, in SDs of the label.")
     ] = 0.0,
+    quiet: Quiet = False,
 ) -> None:
     """Write a phantom cohort as NIfTI files."""
     from study.cohort.phantom import write_phantom
-    from study.pipeline.progress import Progress
 
-    with Progress().stage("phantom", scans) as update:
+    with told(quiet).stage("phantom", scans) as update:
         write_phantom(
             out,
             kind=cast("Kind", kind),

@@ -5,20 +5,27 @@ from typing import Annotated
 
 import typer
 
-from study.commands.opened import existing
-from study.commands.options import StudyDir
+from study.commands.completing import study_folders
+from study.commands.opened import existing, print_json
+from study.commands.options import Json, StudyDir
 
 
-def status(directory: StudyDir) -> None:
+def status(directory: StudyDir, as_json: Json = False) -> None:
     """How far a study is."""
-    from study.pipeline.status import describe_status
+    from study.pipeline.status import describe_status, study_status
 
-    for line in describe_status(existing(directory, series=True)):
+    root = existing(directory, series=True)
+    if as_json:
+        print_json(study_status(root))
+        return
+    for line in describe_status(root):
         typer.echo(line)
 
 
 def compare(
-    directories: Annotated[list[Path], typer.Argument(help="Studies or series.", metavar="DIR...")],
+    directories: Annotated[
+        list[Path], typer.Argument(help="Studies or series.", metavar="DIR...", autocompletion=study_folders)
+    ],
     out: Annotated[Path, typer.Option(help="Where table and figure go.")] = Path("setsum-compared"),
 ) -> None:
     """Several studies side by side: one table and one figure."""

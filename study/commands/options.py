@@ -5,10 +5,14 @@ from typing import Annotated
 
 import typer
 
+from study.commands.completing import study_folders
+
 Tracking = Annotated[
     str | None, typer.Option(help="Where searches can be followed: tensorboard,mlflow,wandb or some of them.")
 ]
-StudyDir = Annotated[Path, typer.Argument(help="A study directory.", metavar="DIR")]
+StudyDir = Annotated[
+    Path, typer.Argument(help="A study directory.", metavar="DIR", autocompletion=study_folders)
+]
 Seed = Annotated[int | None, typer.Option(min=0, help="Everything random derives from it.")]
 Cpus = Annotated[float | None, typer.Option("--cpus-per-trial", help="CPU cores of one trial.")]
 Gpus = Annotated[str | None, typer.Option("--gpus-per-trial", help="GPUs of one trial, a share, or auto.")]
@@ -17,3 +21,7 @@ Pseudonymise = Annotated[
 ]
 Accept = Annotated[list[str] | None, typer.Option(help="Go on though this has changed: code.")]
 Address = Annotated[str | None, typer.Option(help="Address of a Ray cluster; else one is started here.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result and errors, nothing else.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print the result as one JSON document on standard output.")
+]

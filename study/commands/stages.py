@@ -1,54 +1,66 @@
 """Commands that run one stage of a study."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from study.commands.opened import existing, one_stage
-from study.commands.options import Pseudonymise, StudyDir
+from study.commands.opened import existing, one_stage, print_paths, told
+from study.commands.options import Json, Pseudonymise, Quiet, StudyDir
+
+if TYPE_CHECKING:
+    from study.pipeline.prepared import Prepared
+    from study.pipeline.progress import Progress
 
 
-def sweep(directory: StudyDir) -> None:
+def sweep(directory: StudyDir, quiet: Quiet = False, as_json: Json = False) -> None:
     """Search every arm's space."""
     from study.pipeline.search import search
 
-    one_stage(directory, search)
+    one_stage(directory, search, quiet=quiet, as_json=as_json)
 
 
-def confirm(directory: StudyDir) -> None:
+def confirm(directory: StudyDir, quiet: Quiet = False, as_json: Json = False) -> None:
     """Re-train the leading configurations with fresh seeds and redrawn folds."""
     from study.pipeline.confirm import confirm as confirm_stage
 
-    one_stage(directory, confirm_stage)
+    one_stage(directory, confirm_stage, quiet=quiet, as_json=as_json)
 
 
 def test(
     directory: StudyDir,
     cohort: Annotated[Path | None, typer.Option(help="An external cohort to test on instead.")] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Open the test scans for each arm's winner; every opening is logged."""
     from study.pipeline import test as stage
 
-    if cohort is None:
-        one_stage(directory, stage.test)
-    else:
-        one_stage(directory, lambda prepared, progress: stage.test_external(prepared, cohort, progress))
+    def external(prepared: "Prepared", progress: "Progress") -> None:
+        stage.test_external(prepared, Path(cohort or ""), progress)
+
+    one_stage(directory, external if cohort else stage.test, quiet=quiet, as_json=as_json)
 
 
-def findings(directory: StudyDir) -> None:
+def findings(directory: StudyDir, quiet: Quiet = False, as_json: Json = False) -> None:
     """Write tables and figures of what there is so far."""
     from analysis.findings import write_findings
 
-    for path in write_findings(existing(directory)):
-        typer.echo(path)
+    told(quiet)
+    print_paths(write_findings(existing(directory)), as_json=as_json)
 
 
-def report(directory: StudyDir, pseudonymise: Pseudonymise = False) -> None:
+def report(
+    directory: StudyDir,
+    pseudonymise: Pseudonymise = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
     """Write the self-contained report.html."""
     from analysis.report import write_report
 
-    typer.echo(write_report(existing(directory), pseudonymise=pseudonymise))
+    told(quiet)
+    print_paths([write_report(existing(directory), pseudonymise=pseudonymise)], as_json=as_json)
 
 
 def export(
@@ -60,12 +72,12 @@ def export(
     top: Annotated[
         int | None, typer.Option(help="So many leading configurations of each arm, and the Pareto set.")
     ] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Export each arm's best configuration and confirmed models."""
     from study.pipeline.export import export as export_stage
-    from study.pipeline.progress import Progress
     from study.pipeline.stages import opened
 
-    with opened(directory, Progress()) as prepared:
-        for path in export_stage(prepared, formats or (), top):
-            typer.echo(path)
+    with opened(directory, told(quiet)) as prepared:
+        print_paths(export_stage(prepared, formats or (), top), as_json=as_json)

@@ -1,9 +1,12 @@
 """The confirm stage: each arm's leading configurations again, with fresh seeds and redrawn folds."""
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from typing import Any
 
 from analysis.selection import select_trials, winner
 from study.badinput import BadInput
+from study.pipeline.confirming import confirm_rows, confirm_watch
 from study.pipeline.oof import replaced_oof
 from study.pipeline.prepared import Prepared
 from study.pipeline.progress import Progress
@@ -25,7 +28,7 @@ def confirm(prepared: Prepared, progress: Progress) -> None:
     jobs = _jobs(prepared)
     with (
         start_ray(resources.address) if _missing(jobs) else nullcontext(),
-        progress.stage("confirm", len(jobs)) as update,
+        _told(prepared, jobs, progress) as told,
     ):
         run_jobs(
             jobs,
@@ -33,14 +36,27 @@ def confirm(prepared: Prepared, progress: Progress) -> None:
             development=prepared.development,
             cpus_per_trial=resources.cpus_per_trial,
             gpus_per_trial=resources.gpus,
-            threads=max(1, int(resources.cpus_per_trial)),
+            threads=resources.threads,
             patience=60 * resources.patience_minutes,
-            progress=lambda state: update(state["done"]),
+            **told,
         )
     confirmed, oof = collect_confirm([job.directory for job in jobs])
     with replaced_oof(directory, "confirm") as keep:
         keep(oof)
     write_frame(directory.confirmed, confirmed)
+
+
+@contextmanager
+def _told(prepared: Prepared, jobs: list[ConfirmJob], progress: Progress) -> Iterator[dict[str, Any]]:
+    """Whom the jobs tell where they stand: the live view, or the stage's line."""
+    varied = {arm: list(space.searched) for arm, space in prepared.spaces.items()}
+    with ExitStack() as stack:
+        show = stack.enter_context(progress.arms("confirm", confirm_rows(jobs))) if _missing(jobs) else None
+        if show is not None:
+            yield {"progress": lambda state: None, "watch": confirm_watch(jobs, varied, show)}
+        else:
+            update = stack.enter_context(progress.stage("confirm", len(jobs)))
+            yield {"progress": lambda state: update(state["done"])}
 
 
 def winners(prepared: Prepared) -> dict[str, int]:

@@ -1,9 +1,7 @@
 """What a study prints at its end: the table, what limits it, and where to look next."""
 
 import pandas as pd
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 
 from analysis.coverage import coverage_sentence
 from analysis.members import CELLS, member_folders
@@ -13,10 +11,9 @@ from analysis.side_by_side import readable_side_by_side, side_by_side
 from analysis.summary import readable, still_improving, summarise
 from analysis.tested import agreement_table
 from analysis.words import opening_note
+from study.pipeline.table import print_table
 from study.record import StudyDirectory
 
-PLAIN_WIDTH = 190
-"""Columns of the table where the output is no terminal."""
 SIMPLEST = "least regularised within 1 SE"
 
 
@@ -51,19 +48,3 @@ def print_ending(directory: StudyDirectory, console: Console) -> None:
             lines.append(f"{name}: {path}")
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def print_table(rows: pd.DataFrame, console: Console) -> None:
-    """A table of texts."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in rows.columns:
-        table.add_column(column, overflow="fold")
-    for values in rows.itertuples(index=False):
-        table.add_row(*values)
-    console.print(table, markup=False, highlight=False)
-
-
-def console_for_tables() -> Console:
-    """Standard output, wide where nobody's window limits it."""
-    console = Console()
-    return console if console.is_terminal else Console(width=PLAIN_WIDTH)

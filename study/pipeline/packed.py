@@ -57,6 +57,6 @@ def whole_assignment(prepared: Prepared) -> Assignment:
         folds=prepared.folds,
         seed=settings.seed,
         view_seed=settings.seed,
-        threads=max(1, int(settings.resources.cpus_per_trial)),
+        threads=settings.resources.threads,
         gpus=1,
     )

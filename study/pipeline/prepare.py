@@ -29,6 +29,9 @@ from study.sweep.trackers import check_trackers
 BEGUN = ("phantom", "cohort", "split.json", "provenance.json", LOCK, CLAIM)
 """What a study that was killed before its study file was written may hold."""
 
+MEASURED_SCANS = 4
+"""Of the step by which precisions are compared."""
+
 
 def prepare(
     settings: StudySettings, root: Path, progress: Progress, accept: Collection[str] = ()
@@ -220,10 +223,14 @@ def _tell(settings: StudySettings, arrays: CohortArrays, progress: Progress) -> 
 def _with_precision(settings: StudySettings, arrays: CohortArrays) -> StudySettings:
     if settings.precision != "auto":
         return settings
-    wanted = settings.resources.gpus_per_trial
-    device = "cuda" if wanted and (wanted != "auto" or torch.cuda.is_available()) else "cpu"
-    fastest = fastest_precision(arrays.images_MDHW.shape[1:], 4, device)
+    fastest = fastest_precision(arrays.images_MDHW.shape[1:], MEASURED_SCANS, training_device(settings))
     return settings.model_copy(update={"precision": fastest})
+
+
+def training_device(settings: StudySettings) -> str:
+    """`cuda` where trials will have a GPU, or a share of one."""
+    wanted = settings.resources.gpus_per_trial
+    return "cuda" if wanted and (wanted != "auto" or torch.cuda.is_available()) else "cpu"
 
 
 def _drawn(settings: StudySettings, directory: StudyDirectory, arrays: CohortArrays) -> Prepared:

@@ -1,12 +1,21 @@
-"""Progress of long work: a live bar with an ETA on a terminal, a plain line now and then elsewhere."""
+"""Progress of long work: a live view with an ETA on a terminal, a plain line now and then elsewhere."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bars
+
+from study.pipeline.board import MIDDLE, Row, Show, board
 
 QUIET_SECONDS = 15.0
 """Least time between two plain lines of one stage."""
@@ -20,37 +29,57 @@ class Progress:
 
     Args:
         console: Where to show them; its being a terminal decides how.
+        quiet: Show nothing at all.
     """
 
-    def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True)
+    def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
+        self.console, self.quiet = console or Console(stderr=True), quiet
+
+    @property
+    def live(self) -> bool:
+        """Whether a view can be redrawn in place: on a terminal that can do so, whatever asks for colours."""
+        return self.console.is_interactive and self.console.file.isatty() and not self.quiet
 
     @contextmanager
     def stage(self, name: str, total: int) -> Iterator[Update]:
         """Show one stage while it lasts; yields the function that moves it."""
-        if self.console.is_terminal:
+        if self.quiet:
+            yield lambda done, note="": None
+        elif self.live:
             with self._bar(name, total) as update:
                 yield update
         else:
             with self._lines(name, total) as update:
                 yield update
 
+    @contextmanager
+    def arms(self, name: str, rows: Sequence[Row]) -> Iterator[Show | None]:
+        """Show a stage's arms side by side while it lasts; yields None where only lines can be shown."""
+        if not self.live:
+            yield None
+            return
+        with board(self.console, name, rows) as show:
+            yield show
+
     def note(self, text: str) -> None:
         """One line that stays."""
-        self._line(text)
+        if not self.quiet:
+            self._line(text)
 
     @contextmanager
     def _bar(self, name: str, total: int) -> Iterator[Update]:
-        columns = (
+        columns: list[ProgressColumn] = [
             TextColumn("{task.description:<18}"),
-            BarColumn(),
             MofNCompleteColumn(),
-            TimeElapsedColumn(),
             TextColumn("ETA"),
             TimeRemainingColumn(elapsed_when_finished=False),
             TextColumn("{task.fields[note]}"),
-        )
+        ]
+        if self.console.width >= MIDDLE:
+            columns[1:2] = [BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
         with Bars(*columns, console=self.console) as bars:
+            # Hidden, it would stay so after a process that was killed.
+            self.console.show_cursor(True)
             task = bars.add_task(name, total=total, note="")
             yield lambda done, note="": bars.update(task, completed=done, note=note)
 

@@ -1,8 +1,10 @@
 """The search stage: one Ray Tune sweep an arm, and the tables of everything that happened."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from analysis.words import short_configuration
+from study.pipeline.board import Row, Show
 from study.pipeline.oof import replaced_oof
 from study.pipeline.prepared import Prepared
 from study.pipeline.progress import Progress
@@ -10,6 +12,7 @@ from study.record import write_frame
 from study.regression.config import TrialConfig
 from study.sweep.cluster import start_ray
 from study.sweep.collect import collect_sweeps
+from study.sweep.results import seconds_used
 from study.sweep.sweep import run_sweep, unfinished
 from study.sweep.task import SweepTask
 
@@ -19,9 +22,13 @@ def search(prepared: Prepared, progress: Progress) -> None:
     tasks = [_task(prepared, arm) for arm in prepared.spaces]
     left = unfinished(tasks)
     if left:
-        with start_ray(prepared.settings.resources.address):
+        rows = [_row(task) for task in left]
+        with start_ray(prepared.settings.resources.address), progress.arms("search", rows) as show:
             for task in left:
-                _run(task, progress)
+                if show is None:
+                    _run(task, progress)
+                else:
+                    run_sweep(task, progress=_shown(task, show))
                 _collect(prepared, tasks)
     _collect(prepared, tasks)
 
@@ -39,10 +46,34 @@ def _collect(prepared: Prepared, tasks: list[SweepTask]) -> None:
     write_frame(prepared.directory.curves, found.curves)
 
 
+def _reports(task: SweepTask) -> int:
+    """Of all trials together."""
+    reports = task.space.constants.get("reports", TrialConfig.model_fields["reports"].default)
+    return task.wanted * int(reports)
+
+
+def _row(task: SweepTask) -> Row:
+    if task.timed and task.hours is not None:
+        seconds = task.hours * 3600 - seconds_used(task.directory)
+        return Row(arm=task.arm, total=0, reports=0, seconds=seconds)
+    return Row(arm=task.arm, total=task.wanted, reports=_reports(task))
+
+
+def _shown(task: SweepTask, show: Show) -> Callable[[Mapping[str, Any]], None]:
+    """What the live view takes of a sweep's progress: the best configuration in short, and all networks'
+    presentations."""
+    varied = list(task.space.searched)
+
+    def told(state: Mapping[str, Any]) -> None:
+        config = state["best_config"]
+        short = short_configuration(config, varied) if config else ""
+        show({**state, "configuration": short, "presented": state["presented"] * len(task.folds)})
+
+    return told
+
+
 def _run(task: SweepTask, progress: Progress) -> None:
-    config = task.space.constants
-    reports = task.wanted * int(config.get("reports", TrialConfig.model_fields["reports"].default))
-    with progress.stage(f"sweep {task.arm}", reports) as update:
+    with progress.stage(f"sweep {task.arm}", _reports(task)) as update:
 
         def show(state: Mapping[str, Any]) -> None:
             counts = ", ".join(
@@ -71,7 +102,7 @@ def _task(prepared: Prepared, arm: str) -> SweepTask:
         directory=directory.sweeps / arm,
         cpus_per_trial=settings.resources.cpus_per_trial,
         gpus_per_trial=settings.resources.gpus,
-        threads=max(1, int(settings.resources.cpus_per_trial)),
+        threads=settings.resources.threads,
         patience=60 * settings.resources.patience_minutes,
         bearable_failures=settings.search.failures,
         tracking=settings.tracking,

@@ -12,6 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
+ASKED = frozenset(
+    {"objective", "n", "p", "replacement", "dropout", "mixup_alpha", "mixup_bandwidth", "bias_weight"}
+)
+"""Fields that tell arms apart; blanks do so only where an arm says so."""
+
 
 class TrialConfig(BaseModel):
     """How to train one network. Defaults are those of the base network with modern training."""

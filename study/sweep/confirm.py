@@ -27,6 +27,7 @@ ATTEMPTS = 3
 LOOK_EVERY_S = 0.5
 
 Progress = Callable[[Mapping[str, object]], None]
+Watch = Callable[[Mapping[ConfirmJob, str]], None]
 Start = Callable[[ConfirmJob, Assignment], "ray.ObjectRef[bool]"]
 
 
@@ -59,6 +60,7 @@ def run_jobs(
     threads: int,
     patience: float,
     progress: Progress,
+    watch: Watch = lambda running: None,
 ) -> None:
     """Run every job that has no result yet; a job that fails is recorded and the others go on.
 
@@ -73,6 +75,7 @@ def run_jobs(
         threads: CPU threads a job computes with.
         patience: Seconds without a report after which a job counts as hung.
         progress: Called with `done`, `failed`, `total`.
+        watch: Called now and then with the running jobs, each with its saved reports (see `reports_saved`).
 
     Raises:
         BadInput: The cohort or the resources do not fit.
@@ -108,7 +111,7 @@ def run_jobs(
             counts["done" if well else "failed"] += 1
             progress(counts)
 
-        _work_through(todo, remote.remote, room, patience, asked, ended)
+        _work_through(todo, remote.remote, room, patience, asked, ended, watch)
 
 
 def _work_through(
@@ -118,6 +121,7 @@ def _work_through(
     patience: float,
     asked: Event,
     ended: Callable[[bool], None],
+    watch: Watch,
 ) -> None:
     waiting, running = deque(todo), dict[ray.ObjectRef[bool], _Work]()
     while waiting or running:
@@ -147,6 +151,7 @@ def _work_through(
             elif time.monotonic() - work.heard > patience:
                 work.heard = time.monotonic()
                 ray.cancel(task, force=True)
+        watch({work.job: work.saved for work in running.values()})
 
 
 def _finish(task: "ray.ObjectRef[bool]", work: _Work) -> bool | None:

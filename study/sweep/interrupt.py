@@ -3,11 +3,12 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from types import FrameType
 
-ASKED = b"\nending: reports under way are finished and saved (once more: stop now)\n"
+ASKED = "ending: reports under way are finished and saved (once more: stop now)"
 
 
 FAILED, INTERRUPTED = 1, 130
@@ -29,6 +30,28 @@ class StoppedError(Exception):
         super().__init__(line)
 
 
+def _write_asked() -> None:
+    # Not print: a handler may run in the middle of one.
+    os.write(2, f"\n{ASKED}\n".encode())
+
+
+_announce: ContextVar[Callable[[], None]] = ContextVar("announce", default=_write_asked)
+
+
+@contextmanager
+def announced_by(announce: Callable[[], None]) -> Iterator[None]:
+    """Let somebody else say that work is ending, such as a view that a line of ours would tear apart.
+
+    Args:
+        announce: Called within a signal handler: it may set a flag and little more.
+    """
+    token = _announce.set(announce)
+    try:
+        yield
+    finally:
+        _announce.reset(token)
+
+
 def storage_trouble(error: OSError) -> str:
     """A full or lost disk in words: which file, and what about it."""
     return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
@@ -41,14 +64,13 @@ def orderly_end() -> Iterator[threading.Event]:
     Whoever waits for the event raises `InterruptedInOrderError` once everything is saved. Outside
     the main thread, where signals cannot be handled, the event is never set.
     """
-    asked = threading.Event()
+    asked, announce = threading.Event(), _announce.get()
 
     def handle(number: int, frame: FrameType | None) -> None:
         if asked.is_set():
             raise KeyboardInterrupt
         asked.set()
-        # Not print: a handler may run in the middle of one.
-        os.write(2, ASKED)
+        announce()
 
     if threading.current_thread() is not threading.main_thread():
         yield asked

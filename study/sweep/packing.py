@@ -15,6 +15,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from study.regression.config import TrialConfig
+from study.regression.crossvalidation import CrossValidation
 from study.regression.device import LARGEST_CHUNK
 from study.sweep.assignment import Assignment
 from study.sweep.cluster import living_nodes, started_here
@@ -106,7 +107,11 @@ def measure_trial(assignment: Assignment, config: TrialConfig) -> Measured:
     On a CPU the machine's memory and the process's stand for the GPU's, and all time counts as busy.
     """
     device = settle(threads=assignment.threads, gpus=assignment.gpus)
-    training = assignment.cross_validation(_short(config), device)
+    return measure_training(assignment.cross_validation(short(config), device), device)
+
+
+def measure_training(training: CrossValidation, device: str) -> Measured:
+    """Three reports of a `short` training in this process, which is settled."""
     forget_peak_memory(device)
     training.advance()
     wall = _seconds(training.advance, device)
@@ -129,6 +134,11 @@ def measure_alone(assignment: Assignment, config: TrialConfig, cpus: float) -> M
 def cpu_places_a_gpu(cpus: float) -> int:
     """For how many trials with so many CPUs each there is room beside every GPU; 0 without any GPU."""
     nodes = [node["Resources"] for node in living_nodes() if node["Resources"].get("GPU", 0) >= 1]
+    return cpu_places(nodes, cpus)
+
+
+def cpu_places(nodes: Sequence[dict[str, float]], cpus: float) -> int:
+    """`cpu_places_a_gpu` for nodes with GPUs, by their resources."""
     return min((int(node.get("CPU", 0) / node["GPU"] / cpus + 1e-9) for node in nodes), default=0)
 
 
@@ -141,7 +151,7 @@ def covered(spans: Iterable[tuple[float, float]]) -> float:
     return total
 
 
-def _short(config: TrialConfig) -> TrialConfig:
+def short(config: TrialConfig) -> TrialConfig:
     """Three reports, as far apart as the configuration's own where that is not too long."""
     each = min(config.presentations // config.reports, STEPS * config.slots_per_step)
     return config.model_copy(update={"presentations": 3 * max(1, each), "reports": 3})

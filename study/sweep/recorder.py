@@ -52,8 +52,9 @@ class Recorder(tune.Callback):
         run: Directory of the run.
         arm: Its name.
         progress: Called with `arm`, `running`, `done`, `failed`, `pruned`, `best` (the lowest final
-            score or None), `reports`, `reports_total`.
-        counts: Trials that ended in earlier runs: `done`, `failed`, `pruned`, and `best`.
+            score or None), `best_config` (its configuration), `reports`, `reports_total`, and `presented`
+            (presentations of each network of the trials, of this run).
+        counts: Trials that ended in earlier runs: `done`, `failed`, `pruned`, `best` and `best_config`.
         reports: Reports of a whole trial.
         trials: Trials of the arm in all; 0 when hours decide.
         pruned: Ray ids of the trials that the scheduler stopped early.
@@ -84,6 +85,7 @@ class Recorder(tune.Callback):
         self.over: list[Trial] = []
         self.hung: set[str] = set()
         self.start = time.monotonic()
+        self.presented = 0.0
 
     def __getstate__(self) -> dict[str, Any]:
         """Ray stores its callbacks with the experiment; nothing reads them back."""
@@ -105,6 +107,8 @@ class Recorder(tune.Callback):
         self._write({name: result[name] for name in KEPT})
         if result["trace"]:
             self._keep_trace(trial, result["trace"])
+        # Reports are evenly spaced; one that was taken up again began this run at a later one.
+        self.presented += result["presentations"] / max(1, result["report"])
         self.running[trial.trial_id] = result["report"]
         self.heard[trial.trial_id] = time.monotonic()
         if self.stopping.asked.is_set():
@@ -153,8 +157,9 @@ class Recorder(tune.Callback):
         if status == "running" and trial.trial_id not in self.pruned:
             return
         if status == "completed":
-            score = trial.last_result["final_score"]
-            self.counts["best"] = min(score, self.counts["best"] or score)
+            score, best = trial.last_result["final_score"], self.counts["best"]
+            if best is None or score < best:
+                self.counts |= {"best": score, "best_config": trial.config["config"]}
         if status == "running":
             self._write({"pruned": trial.config["trial"]})
         ended = {"completed": "done", "running": "pruned"}.get(status, "failed")
@@ -200,6 +205,7 @@ class Recorder(tune.Callback):
                 **self.counts,
                 "reports": ended * self.reports_each + sum(self.running.values()),
                 "reports_total": max(self.trials, ended + len(self.running)) * self.reports_each,
+                "presented": self.presented,
             }
         )
 

@@ -13,20 +13,26 @@ from pathlib import Path
 from pydantic import ValidationError
 from ray.tune.search.sample import Domain
 
-import study
 from study.badinput import BadInput
+from study.builtin import built_in_arms
 from study.plainyaml import read_yaml
-from study.regression.config import TrialConfig
+from study.regression.config import ASKED, TrialConfig
 from study.sweep.domains import Scalar, Searched, check_value, read_searched
+
+__all__ = [
+    "Entry",
+    "Space",
+    "at_paper",
+    "built_in_arms",
+    "check_space",
+    "load_space",
+    "read_space",
+    "with_training",
+]
 
 HEADINGS = ("scientific", "nuisance", "fixed")
 CORNERS = 4096
 """Most combinations of extreme values that are resolved to see whether the fields fit together."""
-
-ASKED = frozenset(
-    {"objective", "n", "p", "replacement", "dropout", "mixup_alpha", "mixup_bandwidth", "bias_weight"}
-)
-"""Fields that tell arms apart; blanks do so only where an arm says so."""
 
 Entry = Searched | Scalar
 
@@ -89,12 +95,6 @@ class Space:
 
     def _entries(self) -> dict[str, Entry]:
         return {**self.scientific, **self.nuisance, **self.fixed}
-
-
-def built_in_arms() -> dict[str, Path]:
-    """The search-space files that come with the package, by arm."""
-    directory = Path(study.__file__).parent.parent / "search_spaces"
-    return {path.stem: path for path in sorted(directory.glob("*.yaml"))}
 
 
 def load_space(path: str | Path) -> dict[str, Domain]:

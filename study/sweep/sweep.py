@@ -154,7 +154,7 @@ def _fit(task: SweepTask, study: optuna.Study, progress: Progress, note: Note, a
         run,
         task.arm,
         progress=progress,
-        counts=_counts(study),
+        counts=_counts(task, study),
         reports=reports,
         trials=0 if task.timed else task.wanted,
         pruned=pruned,
@@ -239,14 +239,17 @@ def _largest(space: Space, field: str) -> int:
     return int(space.constants.get(field, TrialConfig.model_fields[field].default))
 
 
-def _counts(study: optuna.Study) -> dict[str, Any]:
+def _counts(task: SweepTask, study: optuna.Study) -> dict[str, Any]:
     trials = ended(study)
-    values = [trial.value for trial in trials if trial.state == TrialState.COMPLETE]
+    done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    scored = [(trial.value, trial.number, trial) for trial in done if trial.value is not None]
+    best = min(scored, default=None)
     return {
-        "done": len(values),
+        "done": len(done),
         "failed": sum(trial.state == TrialState.FAIL for trial in trials),
         "pruned": sum(trial.state == TrialState.PRUNED for trial in trials),
-        "best": min((value for value in values if value is not None), default=None),
+        "best": best[0] if best else None,
+        "best_config": task.space.resolve(best[2].params).model_dump() if best else None,
     }
 
 

@@ -69,7 +69,7 @@ class SweepTask:
     @property
     def wanted(self) -> int:
         """Trials to end with; without anything to search, all would be the same one."""
-        return self.trials if self.space.searched else 1
+        return wanted_trials(self.space, self.trials)
 
     def check(self) -> None:
         """See that space, folds and trials fit together.
@@ -105,3 +105,8 @@ class SweepTask:
             threads=self.threads,
             gpus=self.gpus_per_trial,
         )
+
+
+def wanted_trials(space: Space, trials: int) -> int:
+    """Trials of a space that is given so many; one where nothing is searched."""
+    return trials if space.searched else 1
