@@ -19,7 +19,12 @@ def file_and_fields(arguments: list[str]) -> tuple[Path | None, list[str]]:
 
 
 def fields_of_options(
-    cohort: Path | None, seed: int | None, cpus: float | None, gpus: str | None, address: str | None
+    cohort: Path | None,
+    seed: int | None,
+    cpus: float | None,
+    gpus: str | None,
+    address: str | None,
+    storage: str | None = None,
 ) -> list[str]:
     """The options of `setsum run` as KEY=VALUE fields; those not given leave none."""
     given = {
@@ -28,6 +33,11 @@ def fields_of_options(
         "seed": seed,
         "resources.cpus_per_trial": cpus,
         "resources.gpus_per_trial": gpus,
+        "resources.storage": json.dumps(_absolute(storage), ensure_ascii=False) if storage else None,
         "resources.address": json.dumps(address) if address else None,
     }
     return [f"{key}={value}" for key, value in given.items() if value is not None]
+
+
+def _absolute(storage: str) -> str:
+    return storage if "://" in storage else str(Path(storage).resolve())

@@ -17,12 +17,14 @@ from study.record import write_text
 from study.regression.objective import is_out_of_memory
 from study.sweep.assignment import Assignment
 from study.sweep.cluster import places, start_ray
-from study.sweep.confirm_job import TRACE, ConfirmJob, is_done, reports_saved, train, write_result
+from study.sweep.confirm_job import TRACE, ConfirmJob, bring_home, is_done, reports_saved, train, write_result
 from study.sweep.interrupt import InterruptedInOrderError, orderly_end
+from study.sweep.place import is_remote
 
 ATTEMPTS = 3
 """Of a job whose process died, hung, or ran out of memory; one that raises otherwise is not tried again."""
-LOOK_EVERY_S = 0.5
+LOOK_EVERY_S, LOOK_FAR_EVERY_S = 0.5, 5.0
+"""At the jobs' reports, where they lie on a disk and in a bucket."""
 
 Progress = Callable[[Mapping[str, object]], None]
 Start = Callable[[ConfirmJob, Assignment], "ray.ObjectRef[bool]"]
@@ -114,6 +116,7 @@ def _work_through(
     ended: Callable[[bool], None],
 ) -> None:
     waiting, running = deque(todo), dict[ray.ObjectRef[bool], _Work]()
+    every = LOOK_FAR_EVERY_S if is_remote(todo[0].job.place) else LOOK_EVERY_S
     while waiting or running:
         while waiting and len(running) < room and not asked.is_set():
             work = waiting.popleft()
@@ -121,7 +124,7 @@ def _work_through(
             running[start(work.job, work.assignment)] = work
         if not running:
             raise InterruptedInOrderError
-        ready, _ = ray.wait(list(running), num_returns=1, timeout=LOOK_EVERY_S)
+        ready, _ = ray.wait(list(running), num_returns=1, timeout=every)
         for task in ready:
             work = running.pop(task)
             well = _finish(task, work)
@@ -146,6 +149,7 @@ def _finish(task: "ray.ObjectRef[bool]", work: _Work) -> bool | None:
     """
     try:
         well: bool = ray.get(task)
+        bring_home(work.job)
         return well
     except ray.exceptions.RayError as error:
         cause = getattr(error, "cause", None) or error
@@ -158,4 +162,5 @@ def _finish(task: "ray.ObjectRef[bool]", work: _Work) -> bool | None:
         last = next(iter(str(cause).strip().splitlines()[-1:]), "")
         reason = f"{type(cause).__name__}: {last}"
         write_result(work.job, work.assignment, status="failed", reason=reason)
+        bring_home(work.job)
         return False

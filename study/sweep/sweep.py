@@ -27,6 +27,7 @@ from study.sweep.cluster import places, start_ray
 from study.sweep.domains import Searched
 from study.sweep.failures import bearable, check_failures
 from study.sweep.interrupt import InterruptedInOrderError, orderly_end
+from study.sweep.place import below
 from study.sweep.rebuilt import recorded_trials
 from study.sweep.recorder import Progress, Recorder, trial_folder
 from study.sweep.results import Results, seconds_used
@@ -34,7 +35,7 @@ from study.sweep.schedulers import AshaWithinSetSize, make_scheduler
 from study.sweep.searcher import LOST, StudySearch
 from study.sweep.spaces import Space
 from study.sweep.stopping import Stopping
-from study.sweep.stored import ended, open_storage, open_study
+from study.sweep.stored import DATABASE_ERRORS, GONE, database_at_hand, ended, open_storage, open_study
 from study.sweep.task import SweepTask
 from study.sweep.trainable import SetSumTrial
 
@@ -43,6 +44,7 @@ LOT, LOT_EACH = 200, 20
 
 Ray's driver holds on to every trial of a run until that is over; but the last of a run are waited for.
 """
+ASSIGNMENT = "assignment.json"
 CHECKPOINTS = 4
 """A trial is saved about this often in its life."""
 RETRIES = 3
@@ -63,7 +65,7 @@ def run_sweep(task: SweepTask, *, progress: Progress) -> None:
         OSError: The search's storage or the disk was lost on the way.
     """
     task.check()
-    with _alone(task.directory), ExitStack() as stack:
+    with _alone(task.directory), database_at_hand(), ExitStack() as stack:
         study = _open(task)
         if _spent(task, study):
             return
@@ -108,6 +110,7 @@ def _open(task: SweepTask, opening: Callable[[str | Path], BaseStorage] = open_s
     return open_study(
         task.space,
         opening(task.storage),
+        name=task.stored_as,
         sampler=task.sampler,
         seed=task.seed,
         identity=task.assignment().identity(),
@@ -130,20 +133,21 @@ def _fit(task: SweepTask, study: optuna.Study, progress: Progress, asked: Event)
     stopping = Stopping(asked, bearable(task, study))
     room = places(task.cpus_per_trial, task.gpus_per_trial)
     run = _next_run(task.directory)
-    task.assignment().write(run / "assignment.json")
+    task.assignment().write(below(task.states, run.name, ASSIGNMENT))
     scheduler, pruned = _scheduler(task, study)
     searcher = StudySearch(
         task.space,
         study,
-        describe=lambda number, config: _ray_config(run, number, config),
+        describe=lambda number, config: _ray_config(task, run.name, number, config),
         pruned=pruned,
-        attributes={"arm": task.arm, "run": run.name, **task.assignment().identity()},
+        attributes={**task.attributes(), "run": run.name},
         ending=asked.is_set,
     )
     reports = _largest(task.space, "reports")
     recorder = Recorder(
         run,
         task.arm,
+        states=task.states,
         progress=progress,
         counts=_counts(study),
         reports=reports,
@@ -155,16 +159,18 @@ def _fit(task: SweepTask, study: optuna.Study, progress: Progress, asked: Event)
     tuner = tune.Tuner(
         tune.with_resources(SetSumTrial, {"cpu": task.cpus_per_trial, "gpu": task.gpus_per_trial}),
         tune_config=_tune_config(task, study, searcher, scheduler, room),
-        run_config=_run_config(run, recorder, stopping, reports),
+        run_config=_run_config(task, run.name, recorder, stopping, reports),
     )
     with _quiet():
         try:
             tuner.fit()
         except ray.tune.TuneError as error:
             # Tune wraps what its searcher and callbacks raise, in words only.
-            lines = [line for line in str(error).splitlines() if line.startswith(OS_ERRORS)]
-            if lines:
-                raise OSError(lines[-1]) from error
+            lines = str(error).splitlines()
+            if found := [line for line in lines if line.startswith(OS_ERRORS)]:
+                raise OSError(found[-1]) from error
+            if found := [line for line in lines if line.startswith(DATABASE_ERRORS)]:
+                raise OSError(f"{GONE} ({found[0]})") from error
             raise
 
 
@@ -187,10 +193,12 @@ def _tune_config(
     )
 
 
-def _run_config(run: Path, recorder: Recorder, stopping: Stopping, reports: int) -> tune.RunConfig:
+def _run_config(
+    task: SweepTask, run: str, recorder: Recorder, stopping: Stopping, reports: int
+) -> tune.RunConfig:
     return tune.RunConfig(
-        name=run.name,
-        storage_path=str(run.parent),
+        name=run,
+        storage_path=task.states,
         verbose=0,
         callbacks=[recorder],
         stop=stopping,
@@ -200,12 +208,12 @@ def _run_config(run: Path, recorder: Recorder, stopping: Stopping, reports: int)
     )
 
 
-def _ray_config(run: Path, number: int, config: TrialConfig) -> dict[str, object]:
+def _ray_config(task: SweepTask, run: str, number: int, config: TrialConfig) -> dict[str, object]:
     return {
         "trial": number,
         "config": config.model_dump(),
-        "assignment": str(run / "assignment.json"),
-        "sweep": str(run.parent),
+        "assignment": below(task.states, run, ASSIGNMENT),
+        "sweep": task.states,
     }
 
 
