@@ -31,14 +31,14 @@ def serve_dashboard(root: Path, port: int, tell: Callable[[str], None]) -> None:
         BadInput: The search has not begun, its storage cannot be opened, the port is taken, or
             optuna-dashboard is not installed.
     """
-    directory = StudyDirectory(root)
-    settings = read_written(directory)
     try:
         from optuna_dashboard import wsgi  # type: ignore[import-untyped]
     except ImportError:
         raise BadInput(
             "optuna-dashboard is not installed", fix="Install it: pip install 'setsum[dashboard]'"
         ) from None
+    directory = StudyDirectory(root)
+    settings = read_written(directory)
     storage = settings.search.storage or directory.journal
     looked = look_at(storage, own_name(directory), list(read_spaces(settings)))
     try:

@@ -80,7 +80,7 @@ class Recorder(tune.Callback):
         patience: float,
     ) -> None:
         self.path, self.arm, self.progress, self.pruned = run / RESULTS, arm, progress, pruned
-        self.states = states
+        self.place = states
         self.counts, self.reports_each, self.trials = dict(counts), reports, trials
         self.stopping, self.patience = stopping, patience
         self.stopping.failed = self.counts["failed"]
@@ -130,7 +130,7 @@ class Recorder(tune.Callback):
         Asked to do so (`num_to_keep`), Ray writes the state of all trials anew each time.
         """
         kept = Path(checkpoint.path).name
-        here = below(self.states, self.path.parent.name, trial_folder(trial.config["trial"]))
+        here = below(self.place, self.path.parent.name, trial_folder(trial.config["trial"]))
         with suppress(OSError):
             for name in folders(here, "checkpoint_"):
                 if name != kept:
@@ -154,7 +154,7 @@ class Recorder(tune.Callback):
         self.heard.pop(trial.trial_id, None)
         # No trial's fault, and none is to count as failed for it.
         try:
-            check_place(self.states)
+            check_place(self.place)
         except BadInput as error:
             raise OSError(f"{error.where}: {error.what}") from None
 
@@ -201,7 +201,7 @@ class Recorder(tune.Callback):
     def _forget_states(self, folder: str) -> None:
         """Remove the checkpoints of an ended trial in all runs; the run directories here say in which."""
         for begun in self.path.parent.parent.glob(f"run-*/{folder}"):
-            here = below(self.states, begun.parent.name, folder)
+            here = below(self.place, begun.parent.name, folder)
             with suppress(OSError):
                 for name in folders(here, "checkpoint_"):
                     remove_folder(below(here, name))

@@ -25,6 +25,7 @@ def tasks(study, states=None, **changes):
             arm,
             training=TRAINING,
             sampler="tpe",
+            study=study.name,
             states=below(states or study.resolve(), "sweeps", arm),
             **changes,
         )

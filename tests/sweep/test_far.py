@@ -18,6 +18,7 @@ from pyarrow.fs import FileSelector, FileType
 from study.badinput import BadInput
 from study.record import read_json
 from study.sweep.collect import collect_sweeps
+from study.sweep.looked import look_at
 from study.sweep.place import below, opened, read
 from study.sweep.results import Results
 from study.sweep.sweep import run_sweep
@@ -101,12 +102,23 @@ def same(one, other, **changes):
     assert models[0] == models[1]
 
 
-def test_checkpoints_in_a_bucket_outlive_the_driver(undisturbed, bucket, aws, tmp_path):
-    states = f"{bucket}/some prefix/study".replace(" ", "-")
-    killed_and_resumed(tmp_path, lambda: saved(tmp_path, states), states=states)
-    same(undisturbed, tmp_path)
+@pytest.mark.parametrize("search", ["postgresql", pytest.param("journal", marks=pytest.mark.slow)])
+def test_a_bucket_and_a_database_outlive_the_driver(search, undisturbed, bucket, aws, request, tmp_path):
+    states = f"{bucket}/some/prefix"
+    elsewhere = {"storage": request.getfixturevalue("database").url} if search == "postgresql" else {}
+    killed_and_resumed(tmp_path, lambda: saved(tmp_path, states), states=states, **elsewhere)
+    same(undisturbed, tmp_path, **elsewhere)
     second = tiny.read_results_of(far.tasks(tmp_path)[1].directory / "run-0002")
     assert any(rows[0]["report"] > 1 for rows in second.values())
+    assert (tmp_path / "optuna.journal").exists() == (search == "journal")
+    storage = elsewhere.get("storage", tmp_path / "optuna.journal")
+    looked = look_at(storage, tmp_path.name, far.ARMS)
+    prefix = f"{tmp_path.name}/" if elsewhere else ""
+    assert {study.study_name for study in looked.get_all_studies()} == {prefix + arm for arm in far.ARMS}
+    with pytest.raises(PermissionError):
+        looked.set_trial_user_attr(looked.get_all_studies()[0]._study_id, "seed", 4)
+    with pytest.raises(BadInput, match="has not begun"):
+        look_at(storage, tmp_path.name, ["another"])
 
     # No state lies in the study, none is left in the bucket, and no key is written anywhere.
     local = [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -117,16 +129,6 @@ def test_checkpoints_in_a_bucket_outlive_the_driver(undisturbed, bucket, aws, tm
     contents = [path.read_bytes() for path in local]
     contents += [read(below(bucket, name.partition("/")[2])) for name in left]
     assert not [content for content in contents if aws.encode() in content]
-
-
-def test_a_search_in_postgresql_outlives_the_driver(undisturbed, database, tmp_path):
-    def under_way():
-        rows = Results(far.tasks(tmp_path)[1].directory)
-        return any(rows[number][-1]["status"] == "running" for number in rows)
-
-    killed_and_resumed(tmp_path, under_way, storage=database.url)
-    same(undisturbed, tmp_path, storage=database.url)
-    assert not (tmp_path / "optuna.journal").exists()
 
 
 @pytest.mark.usefixtures("local_ray")
@@ -147,7 +149,7 @@ def test_a_database_that_goes_away_is_one_line_and_no_trial_fails_for_it(databas
 def test_a_bucket_that_goes_away_is_one_line_and_no_trial_fails_for_it(s3, tmp_path):
     states = f"{s3.uri}/gone?endpoint_override={s3.endpoint}"
     task = far.tasks(tmp_path, states)[0]
-    with pytest.raises(OSError, match="s3://setsum-test/gone.*cannot be used as storage"):
+    with pytest.raises(OSError, match=r"s3://setsum-test/gone.*cannot be used as storage"):
         run_sweep(task, progress=stopping(s3, lambda event: event["reports"] > 3))
     s3.start()
     run_sweep(task, progress=lambda event: None)
