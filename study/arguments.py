@@ -25,6 +25,7 @@ def fields_of_options(
     gpus: str | None,
     address: str | None,
     tracking: str | None = None,
+    storage: str | None = None,
 ) -> list[str]:
     """The options of `setsum run` as KEY=VALUE fields; those not given leave none."""
     given = {
@@ -33,7 +34,12 @@ def fields_of_options(
         "seed": seed,
         "resources.cpus_per_trial": cpus,
         "resources.gpus_per_trial": gpus,
+        "resources.storage": json.dumps(_absolute(storage), ensure_ascii=False) if storage else None,
         "resources.address": json.dumps(address) if address else None,
         "tracking": None if tracking is None else f"[{tracking}]",
     }
     return [f"{key}={value}" for key, value in given.items() if value is not None]
+
+
+def _absolute(storage: str) -> str:
+    return storage if "://" in storage else str(Path(storage).resolve())

@@ -26,6 +26,7 @@ for command in (
     stages.report,
     stages.export,
     looking.status,
+    looking.dashboard,
     looking.compare,
     cohorts.phantom,
     cohorts.inspect,

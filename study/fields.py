@@ -10,11 +10,11 @@ from study.plainyaml import parse_yaml
 
 def anchor(content: dict[str, Any], folder: Path) -> None:
     """Make the file's relative paths absolute, so that they do not depend on the working directory."""
-    for section, field in (("cohort", "path"), ("split", "test")):
+    for section, field in (("cohort", "path"), ("split", "test"), ("resources", "storage")):
         part = content.get(section)
         # In a series' members the key is dotted.
         for place, key in ((part, field), (content, f"{section}.{field}")):
-            if isinstance(place, dict) and isinstance(place.get(key), str):
+            if isinstance(place, dict) and isinstance(place.get(key), str) and "://" not in place[key]:
                 place[key] = str(folder / place[key])
     arms = content.get("arms")
     if isinstance(arms, list):

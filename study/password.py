@@ -6,7 +6,10 @@ from urllib.parse import quote, unquote
 
 HIDDEN = "***"
 _USERINFO = re.compile(r"(://[^\s:/?#@]*:)(?!\$\{\w+\}@)(\S+)(?=@)")
-_QUERY = re.compile(r"([?&]\w*(?:password|passwd|pwd)=)(?!\$\{\w+\}(?:&|\s|$))[^&\s]+", re.IGNORECASE)
+_QUERY = re.compile(
+    r"([?&]\w*(?:password|passwd|pwd|secret|secret_key|access_key|account_key|token)=)(?!\$\{\w+\}(?:&|\s|$))[^&\s]+",
+    re.IGNORECASE,
+)
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 

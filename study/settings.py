@@ -108,6 +108,9 @@ class ResourceSettings(_Section):
     """What one trial occupies, and the cluster it runs on."""
 
     address: str | None = None
+    storage: str | None = None
+    """Folder or URI (`s3://bucket/prefix`) that all nodes reach, for the trials' checkpoints; the study
+    directory by default."""
     cpus_per_trial: float = Field(default=1, gt=0)
     gpus_per_trial: Annotated[float, Field(ge=0)] | Literal["auto"] = 0.0
     """`auto` measures one trial on a GPU, then lets as many share it as pays; 0 where there is none."""
@@ -226,6 +229,12 @@ def validate_settings(content: Mapping[str, Any], name: str) -> StudySettings:
             where=name,
             fix="setsum init shows every field with its meaning",
         ) from error
+    if has_password(settings.resources.storage or ""):
+        raise BadInput(
+            "`resources.storage` holds a key, and study files are copied and shown",
+            where=name,
+            fix="Take it out; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are read from the environment",
+        )
     if has_password(settings.search.storage or ""):
         raise BadInput(
             "`search.storage` holds a password, and study files are copied and shown",

@@ -122,7 +122,7 @@ def test_a_bomb_in_a_checkpoint_is_passed_over(tmp_path, bomb, write):
     checkpoint.mkdir(parents=True)
     write(checkpoint / "state.pt", bomb)
     assert newest_state(tmp_path, 3, "k") is None
-    assert _taken_up(SimpleNamespace(directory=checkpoint), None, None) == []
+    assert _taken_up(SimpleNamespace(place=str(checkpoint)), None, None) == []
 
 
 @pytest.mark.parametrize("write", [as_pickle, as_torch, as_old_torch, as_numpy])

@@ -22,6 +22,16 @@ def status(directory: StudyDir, as_json: Json = False) -> None:
         typer.echo(line)
 
 
+def dashboard(
+    directory: StudyDir,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="To listen on; 0 takes a free one.")] = 8080,
+) -> None:
+    """Show a study's searches in optuna-dashboard, on this machine only, until Ctrl-C."""
+    from study.pipeline.dashboard import serve_dashboard
+
+    serve_dashboard(existing(directory), port, tell=typer.echo)
+
+
 def compare(
     directories: Annotated[
         list[Path], typer.Argument(help="Studies or series.", metavar="DIR...", autocompletion=study_folders)

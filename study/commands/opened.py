@@ -19,7 +19,9 @@ from study.badinput import BadInput
 
 def existing(directory: Path, series: bool = False) -> Path:
     if (directory / "series.yaml").is_file() and not series:
-        raise BadInput("a series of studies", where=str(directory), fix="Name one of the folders in it")
+        names = ", ".join(sorted(path.parent.name for path in directory.glob("*/study.yaml")))
+        fix = f"Name one of the folders in it: {names}"
+        raise BadInput("a series of studies", where=str(directory), fix=fix.removesuffix(": "))
     if not (directory / "study.yaml").is_file() and not (directory / "series.yaml").is_file():
         raise BadInput("no study here (study.yaml is missing)", where=str(directory))
     return directory.resolve()

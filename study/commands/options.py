@@ -20,6 +20,9 @@ Pseudonymise = Annotated[
     bool, typer.Option("--pseudonymise", help="Numbers for scan ids; their key is DIR/pseudonyms.csv.")
 ]
 Accept = Annotated[list[str] | None, typer.Option(help="Go on though this has changed: code.")]
+Storage = Annotated[
+    str | None, typer.Option(help="Folder or URI (s3://...) that all nodes reach, for checkpoints.")
+]
 Address = Annotated[str | None, typer.Option(help="Address of a Ray cluster; else one is started here.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result and errors, nothing else.")]
 Json = Annotated[

@@ -7,7 +7,7 @@ import typer
 
 from study.commands.completing import builtin_studies, study_fields
 from study.commands.opened import print_end, print_plan, told
-from study.commands.options import Accept, Address, Cpus, Gpus, Json, Quiet, Seed, StudyDir, Tracking
+from study.commands.options import Accept, Address, Cpus, Gpus, Json, Quiet, Seed, Storage, StudyDir, Tracking
 
 
 def init(
@@ -36,6 +36,7 @@ def run(
     cpus: Cpus = None,
     gpus: Gpus = None,
     address: Address = None,
+    storage: Storage = None,
     tracking: Tracking = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan and the resolved study, and stop.")
@@ -49,7 +50,7 @@ def run(
 
     source, overrides = file_and_fields(arguments or [])
     settings = read_settings(
-        source, overrides + fields_of_options(cohort, seed, cpus, gpus, address, tracking)
+        source, overrides + fields_of_options(cohort, seed, cpus, gpus, address, tracking, storage)
     )
     if dry_run:
         print_plan(settings, out, as_json=as_json)

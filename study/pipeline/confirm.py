@@ -26,8 +26,10 @@ def confirm(prepared: Prepared, progress: Progress) -> None:
     """
     directory, resources = prepared.directory, prepared.settings.resources
     jobs = _jobs(prepared)
+    if missing := _missing(jobs):
+        prepared.check_storage()
     with (
-        start_ray(resources.address) if _missing(jobs) else nullcontext(),
+        start_ray(resources.address) if missing else nullcontext(),
         _told(prepared, jobs, progress) as told,
     ):
         run_jobs(
@@ -83,19 +85,20 @@ def _missing(jobs: list[ConfirmJob]) -> bool:
 
 
 def _jobs(prepared: Prepared) -> list[ConfirmJob]:
-    trials, wanted = read_frame(prepared.directory.trials), prepared.settings.confirm
-    jobs = []
+    directory, wanted = prepared.directory, prepared.settings.confirm
+    trials, jobs = read_frame(directory.trials), []
     for arm in prepared.spaces:
         leading = select_trials(trials, arm, wanted.top)
         if leading.empty:
             raise BadInput(
                 f"no trial of the arm `{arm}` completed",
-                where=str(prepared.directory.trials),
+                where=str(directory.trials),
                 fix="Its column `reason` says why; extend the search with `setsum extend`",
             )
         for row in leading.to_dict("records"):
             for number in range(wanted.seeds):
                 seed = prepared.confirm_seed(number)
+                folder = f"{int(row['trial']):05d}-{number}"
                 jobs.append(
                     ConfirmJob(
                         arm=arm,
@@ -106,7 +109,8 @@ def _jobs(prepared: Prepared) -> list[ConfirmJob]:
                         training_seed=seed,
                         view_seed=prepared.settings.seed,
                         folds=prepared.folds_of(seed),
-                        directory=prepared.directory.confirm / arm / f"{int(row['trial']):05d}-{number}",
+                        directory=directory.confirm / arm / folder,
+                        place=prepared.states(directory.confirm.name, arm, folder),
                     )
                 )
     return jobs

@@ -24,6 +24,7 @@ from study.plainyaml import read_yaml
 from study.record import PART, StudyDirectory, read_json, remove_parts, write_json, write_yaml
 from study.regression.precision import fastest_precision
 from study.settings import StudySettings, validate_settings
+from study.sweep.place import check_place
 from study.sweep.trackers import check_trackers
 
 BEGUN = ("phantom", "cohort", "split.json", "provenance.json", LOCK, CLAIM)
@@ -63,6 +64,8 @@ def _begin(settings: StudySettings, directory: StudyDirectory, progress: Progres
         )
     read_spaces(settings)
     check_trackers(settings.tracking)
+    if settings.resources.storage is not None:
+        check_place(settings.resources.storage)
     remove_parts(directory.root)
     settings = _with_phantom(settings, directory, progress)
     check_division(settings, listing(settings_cohort(settings)))
@@ -96,13 +99,22 @@ def open_study(root: Path, progress: Progress, accept: Collection[str] = ()) -> 
             fix="Start one: setsum run STUDY.yaml --out DIR",
         )
     remove_parts(directory.root)
-    settings = validate_settings(_written(directory), str(directory.settings))
+    settings = read_written(directory)
     check_split(directory)
     arrays = _arrays(settings, directory, progress, str(read_json(directory.provenance).get("fingerprint")))
     split = read_json(directory.split)
     prepared = _positioned(settings, directory, arrays, split["development"], split["test"])
     check_question(prepared, accept)
     return prepared
+
+
+def read_written(directory: StudyDirectory) -> StudySettings:
+    """The settings of a study directory.
+
+    Raises:
+        BadInput: Its study file is damaged.
+    """
+    return validate_settings(_written(directory), str(directory.settings))
 
 
 def _written(directory: StudyDirectory) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from study.cohort.arrays import CohortArrays
 from study.cohort.rows import Rows
 from study.cohort.split import Fold
 from study.pipeline.division import study_folds
-from study.record import StudyDirectory
+from study.record import StudyDirectory, read_json
 from study.settings import StudySettings
+from study.sweep.place import below, check_place
 from study.sweep.spaces import Space, at_paper, built_in_arms, check_space, read_space, with_training
 
 PAPER_TRAINING: Mapping[str, Any] = {
@@ -60,6 +61,29 @@ class Prepared:
         """The folds of the search."""
         return self.folds_of(self.settings.seed)
 
+    def states(self, *names: str) -> str:
+        """Where workers keep what belongs to a folder of the study: that folder, or its like in storage.
+
+        Args:
+            names: Of the folder, from the study directory down.
+        """
+        storage = self.settings.resources.storage
+        return below(self.directory.root if storage is None else below(storage, self.name), *names)
+
+    def check_storage(self) -> None:
+        """See that the workers' files can be kept.
+
+        Raises:
+            BadInput: They cannot.
+        """
+        if self.settings.resources.storage is not None:
+            check_place(self.settings.resources.storage)
+
+    @cached_property
+    def name(self) -> str:
+        """The study's own in storage and databases, which several studies may share."""
+        return own_name(self.directory)
+
     def folds_of(self, seed: int) -> tuple[Fold, ...]:
         """Folds within the development scans, drawn from a seed."""
         return study_folds(self.settings, self.arrays, self.development, seed)
@@ -67,6 +91,11 @@ class Prepared:
     def confirm_seed(self, number: int) -> int:
         """Training seed of a confirmation: fresh, and the same for every configuration."""
         return int(np.random.SeedSequence([self.settings.seed, 1, number]).generate_state(1)[0] >> 1)
+
+
+def own_name(directory: StudyDirectory) -> str:
+    """A study's own name, given to it when it began; older ones have their folder's."""
+    return str(read_json(directory.provenance).get("name", directory.root.name))
 
 
 def fixed_training(settings: StudySettings) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Where a study's numbers come from: code, versions, machine, cohort, seed."""
 
 import platform
+import re
+import secrets
 import socket
 import subprocess
 from datetime import UTC, datetime
@@ -19,6 +21,7 @@ def provenance(prepared: Prepared) -> dict[str, Any]:
     arrays = prepared.arrays
     return {
         "format": 1,
+        "name": _name(prepared.directory.root.name),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": prepared.settings.seed,
         **identity(prepared),
@@ -26,6 +29,11 @@ def provenance(prepared: Prepared) -> dict[str, Any]:
         "unit": arrays.unit,
         **surroundings(),
     }
+
+
+def _name(folder: str) -> str:
+    """One that no other study has, and that may stand in a URI."""
+    return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', folder)}-{secrets.token_hex(4)}"
 
 
 def surroundings() -> dict[str, Any]:

@@ -22,6 +22,7 @@ def search(prepared: Prepared, progress: Progress) -> None:
     tasks = [_task(prepared, arm) for arm in prepared.spaces]
     left = unfinished(tasks)
     if left:
+        prepared.check_storage()
         rows = [_row(task) for task in left]
         with start_ray(prepared.settings.resources.address), progress.arms("search", rows) as show:
             for task in left:
@@ -99,7 +100,9 @@ def _task(prepared: Prepared, arm: str) -> SweepTask:
         sampler="random" if settings.search.sampler == "paper" else settings.search.sampler,
         scheduler=settings.search.scheduler,
         storage=settings.search.storage or directory.journal,
+        study=prepared.name,
         directory=directory.sweeps / arm,
+        states=prepared.states(directory.sweeps.name, arm),
         cpus_per_trial=settings.resources.cpus_per_trial,
         gpus_per_trial=settings.resources.gpus,
         threads=settings.resources.threads,

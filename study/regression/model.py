@@ -14,14 +14,19 @@ from study.regression.prediction import Predictor, build_predictor
 
 
 def save_networks(path: Path, networks: Sequence[nn.Module]) -> None:
-    """Write all networks' weights, named `<number>.<parameter>`."""
+    """Write all networks' weights."""
+    with atomic(path) as stream:
+        stream.write(networks_bytes(networks))
+
+
+def networks_bytes(networks: Sequence[nn.Module]) -> bytes:
+    """What a file of all networks' weights holds, named `<number>.<parameter>`."""
     tensors = {
         f"{number}.{name}": tensor.detach().cpu().contiguous()
         for number, network in enumerate(networks)
         for name, tensor in network.state_dict().items()
     }
-    with atomic(path) as stream:
-        stream.write(save(tensors))
+    return save(tensors)
 
 
 def load_networks(path: Path, config: TrialConfig) -> list[Predictor]:

@@ -1,7 +1,7 @@
 """What every worker of a study has to know beside a configuration: data, folds, seeds, threads.
 
-Kept in a JSON file that trials name, so that Ray's own records stay small. Test scans never reach
-a worker: it sees the rows of the development scans only.
+Kept in a JSON file that trials name, on disk or in a bucket, so that Ray's own records stay small. Test scans
+never reach a worker: it sees the rows of the development scans only.
 """
 
 import hashlib
@@ -17,9 +17,9 @@ from study.badinput import BadInput
 from study.cohort.arrays import CohortArrays, open_arrays
 from study.cohort.rows import Rows
 from study.cohort.split import Fold
-from study.record import read_json, write_json
 from study.regression.config import TrialConfig
 from study.regression.crossvalidation import CrossValidation
+from study.sweep.place import Place, read, write
 from study.sweep.staged import arrays_here
 
 
@@ -98,7 +98,7 @@ class Assignment:
         content = json.dumps([config.model_dump(), self.identity()], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
-    def write(self, path: Path) -> None:
+    def write(self, place: Place) -> None:
         """As JSON, for `read_assignment`."""
         content = {
             **{name: value for name, value in vars(self).items() if name not in ("development", "folds")},
@@ -106,7 +106,7 @@ class Assignment:
             "development": self.development.tolist(),
             "folds": [_fold_to_json(fold) for fold in self.folds],
         }
-        write_json(path, content)
+        write(place, json.dumps(content, indent=2).encode())
 
     def cohort(self) -> CohortArrays:
         """The cohort's arrays, on this node.
@@ -118,9 +118,9 @@ class Assignment:
 
 
 @lru_cache(maxsize=4)
-def read_assignment(path: Path) -> Assignment:
+def read_assignment(place: Place) -> Assignment:
     """What `Assignment.write` wrote; read once a process."""
-    content = read_json(path)
+    content = json.loads(read(place))
     folds = tuple(_fold_from_json(fold) for fold in content.pop("folds"))
     development = np.array(content.pop("development"), dtype=np.int64)
     return Assignment(**{**content, "arrays": Path(content["arrays"])}, development=development, folds=folds)

@@ -21,7 +21,7 @@ from study.cohort.arrays import open_arrays
 from study.regression.config import TrialConfig
 from study.sweep.results import Results
 from study.sweep.rows import describe, no_oof, oof_frame
-from study.sweep.stored import open_storage
+from study.sweep.stored import is_journal, open_storage
 from study.sweep.task import SweepTask
 from study.sweep.trainable import curve
 
@@ -122,12 +122,12 @@ class _Arm:
 
     def _stored(self) -> list[FrozenTrial]:
         where = self.task.storage
-        if "://" not in str(where) and not Path(where).exists():
+        if is_journal(where) and not Path(where).exists():
             return []
         storage = self.opening(where)
-        if self.task.arm not in get_all_study_names(storage):
+        if self.task.stored_as not in get_all_study_names(storage):
             return []
-        return load_study(study_name=self.task.arm, storage=storage).get_trials(deepcopy=False)
+        return load_study(study_name=self.task.stored_as, storage=storage).get_trials(deepcopy=False)
 
 
 class _Trial:
@@ -145,7 +145,7 @@ class _Trial:
         return {
             "arm": self.arm.task.arm,
             "trial": stored.number,
-            "status": stored.user_attrs.get("status", STATUS[stored.state]),
+            "status": self._status(),
             "origin": stored.user_attrs.get("origin", "sampled"),
             "score": np.nan,
             "mse": np.nan,
@@ -188,6 +188,12 @@ class _Trial:
             scans=arm.scans,
             labels_M=arm.labels_M,
         )
+
+    def _status(self) -> str:
+        # A kill may have come between the attribute and the end.
+        known = STATUS[self.stored.state]
+        failed = self.stored.state == TrialState.FAIL
+        return str(self.stored.user_attrs.get("status", known)) if failed else known
 
     def _scores(self) -> dict[str, Any]:
         if self.outcome is None:

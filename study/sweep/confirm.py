@@ -17,14 +17,16 @@ from study.record import write_text
 from study.regression.objective import is_out_of_memory
 from study.sweep.assignment import Assignment
 from study.sweep.cluster import places, start_ray
-from study.sweep.confirm_job import TRACE, ConfirmJob, is_done, reports_saved, train, write_result
+from study.sweep.confirm_job import TRACE, ConfirmJob, bring_home, is_done, reports_saved, train, write_result
 from study.sweep.following import following
 from study.sweep.interrupt import InterruptedInOrderError, orderly_end
 from study.sweep.nodes import ready
+from study.sweep.place import above, is_remote
 
 ATTEMPTS = 3
 """Of a job whose process died, hung, or ran out of memory; one that raises otherwise is not tried again."""
-LOOK_EVERY_S = 0.5
+LOOK_EVERY_S, LOOK_FAR_EVERY_S = 0.5, 5.0
+"""At the jobs' reports, where they lie on a disk and in a bucket."""
 
 Progress = Callable[[Mapping[str, object]], None]
 Watch = Callable[[Mapping[ConfirmJob, str]], None]
@@ -102,7 +104,7 @@ def run_jobs(
     with start_ray(), orderly_end() as asked:
         places(cpus_per_trial, gpus_per_trial)
         room = following(cpus_per_trial, gpus_per_trial)
-        shared = ready(base, jobs[0].directory.parent.parent)
+        shared = ready(base, above(above(jobs[0].place)))
         for work in todo:
             work.assignment = replace(work.assignment, origin=shared.origin)
         remote = ray.remote(train).options(num_cpus=cpus_per_trial, num_gpus=gpus_per_trial, max_retries=0)
@@ -124,6 +126,7 @@ def _work_through(
     watch: Watch,
 ) -> None:
     waiting, running = deque(todo), dict[ray.ObjectRef[bool], _Work]()
+    every = LOOK_FAR_EVERY_S if is_remote(todo[0].job.place) else LOOK_EVERY_S
     while waiting or running:
         while waiting and len(running) < room() and not asked.is_set():
             work = waiting.popleft()
@@ -135,7 +138,7 @@ def _work_through(
             # Every node with room is away.
             time.sleep(LOOK_EVERY_S)
             continue
-        ready, _ = ray.wait(list(running), num_returns=1, timeout=LOOK_EVERY_S)
+        ready, _ = ray.wait(list(running), num_returns=1, timeout=every)
         for task in ready:
             work = running.pop(task)
             well = _finish(task, work)
@@ -161,6 +164,7 @@ def _finish(task: "ray.ObjectRef[bool]", work: _Work) -> bool | None:
     """
     try:
         well: bool = ray.get(task)
+        bring_home(work.job)
         return well
     except ray.exceptions.RayError as error:
         cause = getattr(error, "cause", None) or error
@@ -173,4 +177,5 @@ def _finish(task: "ray.ObjectRef[bool]", work: _Work) -> bool | None:
         last = next(iter(str(cause).strip().splitlines()[-1:]), "")
         reason = f"{type(cause).__name__}: {last}"
         write_result(work.job, work.assignment, status="failed", reason=reason)
+        bring_home(work.job)
         return False

@@ -1,9 +1,14 @@
 """One confirmation, as a worker trains it: exactly the length its curve chose, saved at every report.
 
-Its `result.json` is written last: where it lies and answers the same question, the job is done.
+Its `result.json` is written last: where it lies and answers the same question, the job is done. A worker
+writes to the job's `place`; where that is not the study's own folder, the driver brings what it wrote home.
 """
 
+import io
+import json
 import pickle
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +17,14 @@ import numpy as np
 import torch
 
 from study.cohort.split import Fold
-from study.record import atomic, read_json, write_frame, write_json
+from study.record import read_json
 from study.regression.config import TrialConfig
 from study.regression.crossvalidation import CrossValidation, Report
 from study.regression.curve import judge
-from study.regression.model import save_networks
+from study.regression.model import networks_bytes
 from study.regression.training import DivergedError
 from study.sweep.assignment import Assignment
+from study.sweep.place import below, read, remove, remove_folder, write
 from study.sweep.process import settle
 from study.sweep.rows import describe, oof_frame
 
@@ -41,6 +47,8 @@ class ConfirmJob:
         view_seed: Of the fixed views, the study's.
         folds: Positions into the development scans.
         directory: Gets `result.json`, `oof.parquet` and `model.safetensors`.
+        place: Where a worker writes them, and its state: the same folder by its path, or a place that
+            workers without it reach (`study.sweep.place`).
     """
 
     arm: str
@@ -52,6 +60,7 @@ class ConfirmJob:
     view_seed: int
     folds: tuple[Fold, ...]
     directory: Path
+    place: str
 
 
 def key(job: ConfirmJob, assignment: Assignment) -> str:
@@ -62,18 +71,23 @@ def key(job: ConfirmJob, assignment: Assignment) -> str:
 def is_done(job: ConfirmJob, assignment: Assignment) -> bool:
     """Whether a result for this very question lies there; failures of machines are tried again."""
     path = job.directory / RESULT
-    if not path.is_file():
-        return False
-    result = read_json(path)
+    return path.is_file() and _answers(read_json(path), job, assignment)
+
+
+def _answers(result: Mapping[str, Any], job: ConfirmJob, assignment: Assignment) -> bool:
     return bool(result["key"] == key(job, assignment) and result["status"] != "failed")
 
 
 def train(job: ConfirmJob, assignment: Assignment) -> bool:
     """Train to the length, then write model, predictions and, last, the result; whether it went well."""
+    with suppress(FileNotFoundError):
+        # The driver was killed before it brought the result home.
+        result = json.loads(read(below(job.place, RESULT)))
+        if _answers(result, job, assignment):
+            return bool(result["status"] == "completed")
     training = assignment.cross_validation(
         job.config, settle(threads=assignment.threads, gpus=assignment.gpus)
     )
-    job.directory.mkdir(parents=True, exist_ok=True)
     reports = _taken_up(job, assignment, training)
     try:
         while training.presentations < job.length and not training.finished:
@@ -82,8 +96,8 @@ def train(job: ConfirmJob, assignment: Assignment) -> bool:
     except DivergedError as error:
         write_result(job, assignment, status="diverged", reason=str(error))
         return False
-    save_networks(job.directory / MODEL, training.networks())
-    write_frame(job.directory / OOF, _oof(job, assignment, reports[-1]))
+    write(below(job.place, MODEL), networks_bytes(training.networks()))
+    write(below(job.place, OOF), _oof(job, assignment, reports[-1]).to_parquet(index=False))
     seconds = sum(report.seconds for report in reports)
     scores = _scores(job, assignment, reports)
     write_result(job, assignment, status="completed", **scores, seconds=seconds)
@@ -92,22 +106,36 @@ def train(job: ConfirmJob, assignment: Assignment) -> bool:
 
 def reports_saved(job: ConfirmJob) -> str:
     """Changes whenever a report of the job has been saved."""
-    path = job.directory / REPORTS
-    return path.read_text() if path.is_file() else ""
+    try:
+        return read(below(job.place, REPORTS)).decode()
+    except FileNotFoundError:
+        return ""
+
+
+def bring_home(job: ConfirmJob) -> None:
+    """Copy what a worker has finished into the study, the result last, and clear its place."""
+    if job.place == str(job.directory):
+        return
+    for name in (MODEL, OOF, RESULT):
+        # A training that diverged has a result alone.
+        with suppress(FileNotFoundError):
+            write(job.directory / name, read(below(job.place, name)))
+    remove_folder(job.place)
 
 
 def _save(job: ConfirmJob, assignment: Assignment, training: CrossValidation, reports: list[Report]) -> None:
     rows = [vars(report) | {"oof_RM": torch.from_numpy(report.oof_RM)} for report in reports]
-    with atomic(job.directory / STATE) as stream:
-        state = {"key": key(job, assignment), "reports": rows, "training": training.state_dict()}
-        torch.save(state, stream)
-    (job.directory / REPORTS).write_text(str(len(reports)))
+    state, content = {"key": key(job, assignment), "reports": rows}, io.BytesIO()
+    torch.save({**state, "training": training.state_dict()}, content)
+    write(below(job.place, STATE), content.getvalue())
+    write(below(job.place, REPORTS), str(len(reports)).encode())
 
 
 def _taken_up(job: ConfirmJob, assignment: Assignment, training: CrossValidation) -> list[Report]:
     """Put a training where a killed job left it; the reports so far, none for a fresh start."""
     try:
-        state = torch.load(job.directory / STATE, map_location="cpu", weights_only=True)
+        content = io.BytesIO(read(below(job.place, STATE)))
+        state = torch.load(content, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):
         return []
     if state["key"] != key(job, assignment):
@@ -170,6 +198,6 @@ def write_result(
         "training_scans": assignment.training_scans,
         **describe(job.config, assignment.training_scans),
     }
-    write_json(job.directory / RESULT, content)
+    write(below(job.place, RESULT), json.dumps(content, indent=2).encode())
     for name in (STATE, REPORTS):
-        (job.directory / name).unlink(missing_ok=True)
+        remove(below(job.place, name))

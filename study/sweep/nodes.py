@@ -3,17 +3,17 @@
 import os
 import platform
 import secrets
+from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from study.badinput import BadInput
-from study.record import write_text
 from study.sweep.assignment import Assignment
 from study.sweep.cluster import living_nodes, started_here
+from study.sweep.place import Place, below, read, remove, write
 from study.sweep.staged import hand_out
 
 PATIENCE_S = 300
@@ -22,7 +22,7 @@ _seen: set[tuple[str, str, str]] = set()
 """Job, node and storage, where all was well."""
 
 
-def ready(assignment: Assignment, storage: Path) -> Assignment:
+def ready(assignment: Assignment, storage: Place) -> Assignment:
     """The assignment as any node of the running Ray can work on it; nodes not seen before are looked at.
 
     Each one writes into the study's storage and reads what the driver wrote there, imports what a trial
@@ -30,7 +30,7 @@ def ready(assignment: Assignment, storage: Path) -> Assignment:
 
     Args:
         assignment: With the arrays where the driver sees them.
-        storage: Folder that every node has to write to.
+        storage: Folder or bucket that every node has to write to.
 
     Raises:
         BadInput: A node, named, cannot.
@@ -46,24 +46,24 @@ def ready(assignment: Assignment, storage: Path) -> Assignment:
     return shared
 
 
-def _look_at(nodes: list[dict[str, Any]], assignment: Assignment, storage: Path) -> None:
-    storage.mkdir(parents=True, exist_ok=True)
-    marker = storage / f".nodes-{secrets.token_hex(8)}"
-    write_text(marker, marker.name)
+def _look_at(nodes: list[dict[str, Any]], assignment: Assignment, storage: Place) -> None:
+    marker = f".nodes-{secrets.token_hex(8)}"
+    write(below(storage, marker), marker.encode())
     try:
         asked = {
-            node["NodeID"]: _asked(node["NodeID"]).remote(str(marker), node["NodeID"], assignment)
+            node["NodeID"]: _asked(node["NodeID"]).remote(str(storage), marker, node["NodeID"], assignment)
             for node in nodes
         }
         ray.wait(list(asked.values()), num_returns=len(asked), timeout=PATIENCE_S)
         unfit = {
             f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})": trouble
             for node in nodes
-            if (trouble := _answer(asked[node["NodeID"]], node["NodeID"], marker))
+            if (trouble := _answer(asked[node["NodeID"]], node["NodeID"], storage, marker))
         }
     finally:
-        for written in storage.glob(f"{marker.name}*"):
-            written.unlink(missing_ok=True)
+        for name in (marker, *(_proof(marker, node["NodeID"]) for node in nodes)):
+            with suppress(OSError):
+                remove(below(storage, name))
     if unfit:
         raise BadInput(
             "; ".join(f"the node {name} {trouble}" for name, trouble in unfit.items()),
@@ -77,11 +77,11 @@ def _asked(node: str) -> Any:  # noqa: ANN401
     return ray.remote(look).options(num_cpus=0, max_retries=0, scheduling_strategy=there)
 
 
-def _answer(task: "ray.ObjectRef[str]", node: str, marker: Path) -> str:
+def _answer(task: "ray.ObjectRef[str]", node: str, storage: Place, marker: str) -> str:
     """What is wrong with a node, nothing for one that has left."""
     try:
         found: str = ray.get(task, timeout=0)
-        if not found and not _proof(marker, node).is_file():
+        if not found and not _is_there(below(storage, _proof(marker, node))):
             return "writes to another folder of the same name"
         return found
     except ray.exceptions.GetTimeoutError:
@@ -91,20 +91,22 @@ def _answer(task: "ray.ObjectRef[str]", node: str, marker: Path) -> str:
         return "" if gone else f"runs no task ({_last_line(error)})"
 
 
-def look(marker: str, node: str, assignment: Assignment) -> str:
+def look(storage: Place, marker: str, node: str, assignment: Assignment) -> str:
     """On a node: what a trial would stumble over there, nothing where all is well."""
-    return _storage_trouble(Path(marker), node) or _code_trouble() or _cohort_trouble(assignment)
+    return _storage_trouble(storage, marker, node) or _code_trouble() or _cohort_trouble(assignment)
 
 
-def _storage_trouble(marker: Path, node: str) -> str:
+def _storage_trouble(storage: Place, marker: str, node: str) -> str:
     try:
-        if marker.read_text() != marker.name:
+        if read(below(storage, marker)).decode() != marker:
             return "reads another file than was written"
-        _proof(marker, node).write_text(f"{platform.node()} {os.getpid()}")
+        write(below(storage, _proof(marker, node)), f"{platform.node()} {os.getpid()}".encode())
     except FileNotFoundError:
         return "does not see this folder"
+    except BadInput as error:
+        return f"cannot write here{error.what.removeprefix('cannot be written')}"
     except OSError as error:
-        return f"cannot write here ({error.strerror})"
+        return f"cannot use it ({error})"
     return ""
 
 
@@ -125,8 +127,15 @@ def _cohort_trouble(assignment: Assignment) -> str:
     return ""
 
 
-def _proof(marker: Path, node: str) -> Path:
-    return marker.with_name(f"{marker.name}-{node[:16]}")
+def _proof(marker: str, node: str) -> str:
+    return f"{marker}-{node[:16]}"
+
+
+def _is_there(place: Place) -> bool:
+    try:
+        return bool(read(place))
+    except OSError:
+        return False
 
 
 def _last_line(error: Exception) -> str:

@@ -7,6 +7,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from study.record import numbered_lines
 from study.sweep.results import RESULTS, Results
+from study.sweep.searcher import ending
 from study.sweep.stored import distributions
 from study.sweep.task import SweepTask
 
@@ -31,18 +32,18 @@ def recorded_trials(task: SweepTask) -> list[FrozenTrial]:
         return []
     results, domains = Results(task.directory), distributions(task.space)
     origins = dict(enumerate(task.space.points))
-    identity = {"arm": task.arm, **task.assignment().identity()}
+    identity = task.attributes()
     trials = []
     for number in range(max(configs) + 1):
         origin = {"origin": origins.get(number, "sampled")}
         if number not in configs:
             trials.append(create_trial(state=TrialState.RUNNING, user_attrs=origin))
             continue
-        attributes: dict[str, Any] = origin | identity
         rows = results.get(number, [])
         state = TrialState.PRUNED if number in pruned else _state(rows)
-        if state == TrialState.FAIL:
-            attributes["status"] = rows[-1]["status"]
+        attributes: dict[str, Any] = {**origin, **identity, "trial": number}
+        if state.is_finished():
+            attributes |= ending(rows[-1])
         trials.append(_trial(configs[number], domains, rows, state, attributes))
     return trials
 

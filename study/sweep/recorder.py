@@ -6,9 +6,9 @@ directory minutes late. States of ended trials are removed, before checkpoints f
 
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.result import SHOULD_CHECKPOINT
 
+from study.badinput import BadInput
 from study.record import write_text
+from study.sweep.place import Place, below, check_place, folders, remove_folder
 from study.sweep.results import RESULTS
 from study.sweep.spent import let_go
 from study.sweep.stopping import Stopping
@@ -35,6 +37,7 @@ KEPT = (
         "seconds",
         "peak_memory_mb",
         "host",
+        "verdict",
     ),
     "oof",
 )
@@ -51,6 +54,7 @@ class Recorder(tune.Callback):
     Args:
         run: Directory of the run.
         arm: Its name.
+        states: Where the checkpoints of all the arm's runs lie.
         progress: Called with `arm`, `running`, `done`, `failed`, `pruned`, `best` (the lowest final
             score or None), `best_config` (its configuration), `reports`, `reports_total`, and `presented`
             (presentations of each network of the trials, of this run).
@@ -67,6 +71,7 @@ class Recorder(tune.Callback):
         run: Path,
         arm: str,
         *,
+        states: Place,
         progress: Progress,
         counts: Mapping[str, Any],
         reports: int,
@@ -76,6 +81,7 @@ class Recorder(tune.Callback):
         patience: float,
     ) -> None:
         self.path, self.arm, self.progress, self.pruned = run / RESULTS, arm, progress, pruned
+        self.place = states
         self.counts, self.reports_each, self.trials = dict(counts), reports, trials
         self.stopping, self.patience = stopping, patience
         self.stopping.failed = self.counts["failed"]
@@ -127,10 +133,12 @@ class Recorder(tune.Callback):
 
         Asked to do so (`num_to_keep`), Ray writes the state of all trials anew each time.
         """
-        newest = Path(checkpoint.path)
-        for older in newest.parent.glob("checkpoint_*"):
-            if older != newest:
-                shutil.rmtree(older, ignore_errors=True)
+        kept = Path(checkpoint.path).name
+        here = below(self.place, self.path.parent.name, trial_folder(trial.config["trial"]))
+        with suppress(OSError):
+            for name in folders(here, "checkpoint_"):
+                if name != kept:
+                    remove_folder(below(here, name))
         if self.stopping.asked.is_set():
             self.stopping.unsaved.discard(trial.trial_id)
 
@@ -151,6 +159,11 @@ class Recorder(tune.Callback):
         self.heard.pop(trial.trial_id, None)
         self.running.pop(trial.trial_id, None)
         self._tell()
+        # No trial's fault, and none is to count as failed for it.
+        try:
+            check_place(self.place)
+        except BadInput as error:
+            raise OSError(f"{error.where}: {error.what}") from None
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:
         status = trial.last_result.get("status", "running")
@@ -164,7 +177,7 @@ class Recorder(tune.Callback):
             self._write({"pruned": trial.config["trial"]})
         ended = {"completed": "done", "running": "pruned"}.get(status, "failed")
         self._ended(trial, ended)
-        forget_states(self.path.parent.parent, trial.config["trial"])
+        self._forget_states(trial_folder(trial.config["trial"]))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:
         trace = _trace(trial)
@@ -193,6 +206,14 @@ class Recorder(tune.Callback):
             stream.flush()
             os.fsync(stream.fileno())
 
+    def _forget_states(self, folder: str) -> None:
+        """Remove the checkpoints of an ended trial in all runs; the run directories here say in which."""
+        for begun in self.path.parent.parent.glob(f"run-*/{folder}"):
+            here = below(self.place, begun.parent.name, folder)
+            with suppress(OSError):
+                for name in folders(here, "checkpoint_"):
+                    remove_folder(below(here, name))
+
     def _keep_trace(self, trial: Trial, trace: str) -> None:
         write_text(self.path.parent.parent / TRACES / f"{trial_folder(trial.config['trial'])}.txt", trace)
 
@@ -213,12 +234,6 @@ class Recorder(tune.Callback):
 def trial_folder(number: int) -> str:
     """Name of a trial's folder within a run."""
     return f"trial-{number:05d}"
-
-
-def forget_states(sweep: Path, number: int) -> None:
-    """Remove the checkpoints of an ended trial in all runs."""
-    for directory in sweep.glob(f"run-*/{trial_folder(number)}/checkpoint_*"):
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _reason(trace: str) -> str:

@@ -79,7 +79,8 @@ class StudySearch(OptunaSearch):
         # What a trial has drawn already, or was enqueued with, is kept; the rest is drawn now.
         sample = {field: trial._suggest(field, domain) for field, domain in self.domains.items()}
         origin = trial.user_attrs.get("origin", "sampled")
-        for name, value in {**self.attributes, "origin": origin, "ray_trial": trial_id}.items():
+        known = {"trial": trial.number, **self.attributes, "origin": origin, "ray_trial": trial_id}
+        for name, value in known.items():
             trial.set_user_attr(name, value)
         return self.describe(trial.number, self.space.resolve(sample))
 
@@ -98,6 +99,7 @@ class StudySearch(OptunaSearch):
             return
         trial = self.started[trial_id]
         if error:
+            trial.set_user_attr("status", "failed")
             self.study.tell(trial, state=TrialState.FAIL)
         elif not result or (result["status"] == "running" and trial_id not in self.pruned):
             return
@@ -122,10 +124,22 @@ class StudySearch(OptunaSearch):
         return optuna.trial.Trial(self.study, stored._trial_id), set(stored.intermediate_values)
 
     def _tell_end(self, trial: optuna.Trial, result: Mapping[str, Any]) -> None:
+        # Before the end is told: Optuna changes nothing of a trial that has ended.
+        for name, value in ending(result).items():
+            trial.set_user_attr(name, value)
         if result["status"] == "running":
             self.study.tell(trial, state=TrialState.PRUNED)
         elif result["status"] == "completed":
             self.study.tell(trial, result["final_score"])
         else:
-            trial.set_user_attr("status", result["status"])
             self.study.tell(trial, state=TrialState.FAIL)
+
+
+def ending(result: Mapping[str, Any]) -> dict[str, object]:
+    """Attributes of a trial that has ended, from its last result: what became of it."""
+    status = result["status"]
+    return {
+        "status": "pruned" if status == "running" else status,
+        "presentations": result.get("presentations", 0),
+        "verdict": result.get("verdict", ""),
+    }

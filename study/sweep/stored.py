@@ -6,16 +6,20 @@ takes it up again under its own number, with its own configuration.
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
 import optuna
 from optuna.distributions import BaseDistribution, distribution_to_json
+from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages.journal import JournalFileSymlinkLock, JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search.optuna import OptunaSearch
+from sqlalchemy.exc import SQLAlchemyError
 
 from study.badinput import BadInput
 from study.password import HIDDEN, expand
@@ -25,6 +29,11 @@ from study.sweep.spaces import Space
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
+DRIVER = "postgresql+psycopg://"
+"""The one that the extra `postgresql` brings, where a URL names none."""
+DATABASE_ERRORS = ("sqlalchemy.exc.", "psycopg.", "optuna.exceptions.StorageInternalError")
+"""How a traceback's last line begins when a database was at fault."""
+GONE = "the search's database does not answer"
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -38,8 +47,7 @@ def open_storage(storage: str | Path) -> BaseStorage:
     Raises:
         BadInput: The journal or the database cannot be opened, or a variable is not set.
     """
-    url, secrets = _expanded(storage) if isinstance(storage, str) else ("", ())
-    try:
+    with _opening(storage) as url:
         if "://" in url:
             return RDBStorage(url)
         path = Path(storage).resolve()
@@ -50,20 +58,73 @@ def open_storage(storage: str | Path) -> BaseStorage:
         except (KeyError, ValueError, AssertionError, IndexError):
             path.replace(_free_name(path))
             return JournalStorage(Journal(str(path)))
+
+
+def open_existing(storage: str | Path) -> BaseStorage:
+    """`open_storage` for somebody who only reads, perhaps while others write: nothing is made or mended.
+
+    Raises:
+        BadInput: It is not there, or cannot be opened.
+    """
+    with _opening(storage) as url:
+        if "://" in url:
+            return RDBStorage(url, skip_table_creation=True)
+        if not Path(storage).is_file():
+            raise FileNotFoundError("no such file")
+        return JournalStorage(Journal(str(storage)))
+
+
+@contextmanager
+def database_at_hand() -> Iterator[None]:
+    """A database that goes away while it is used is an OSError, as a disk that does.
+
+    Raises:
+        OSError: It went away.
+    """
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        reason = str(getattr(error.__cause__ or error, "orig", None) or error)
+        raise OSError(f"{GONE} ({' '.join(reason.split())})") from error
+
+
+@contextmanager
+def _opening(storage: str | Path) -> Iterator[str]:
+    """The URL of a database, or a text without `://`; what goes wrong with it becomes bad input."""
+    url, secrets = _expanded(storage) if isinstance(storage, str) else ("", ())
+    try:
+        yield re.sub(r"^postgres(ql)?://", DRIVER, url)
     except Exception as error:
         # Databases raise whatever their drivers raise, and may quote what they were given.
-        reason = str(error)
+        reason = str(getattr(error, "orig", None) or error)
         for secret in secrets:
             reason = reason.replace(secret, HIDDEN)
+        absent = isinstance(error, ImportError) and url.startswith("postgres")
+        fix = "Install its driver: pip install 'setsum[postgresql]'" if absent else "Check path or URL"
         raise BadInput(
-            f"the search's storage cannot be opened ({reason})", where=str(storage), fix="Check path or URL"
+            f"the search's storage cannot be opened ({reason})", where=str(storage), fix=fix
         ) from (None if secrets else error)
+
+
+def is_journal(storage: str | Path) -> bool:
+    """Whether a storage is a file of the study's own, not a database.
+
+    Raises:
+        BadInput: A variable is not set.
+    """
+    return not isinstance(storage, str) or "://" not in _expanded(storage)[0]
+
+
+def stored_name(storage: str | Path, study: str, arm: str) -> str:
+    """Name of an arm's search in a storage: the arm's, behind the study's in a database."""
+    return arm if is_journal(storage) else f"{study}/{arm}"
 
 
 def open_study(
     space: Space,
     storage: BaseStorage,
     *,
+    name: str = "",
     sampler: str,
     seed: int,
     identity: Mapping[str, object],
@@ -75,6 +136,7 @@ def open_study(
     Args:
         space: The arm's resolved search space.
         storage: From `open_storage`.
+        name: Of the stored study, the arm's by default.
         sampler: A name of `SAMPLERS`.
         seed: Of the whole study.
         identity: Whatever else must not change between two runs, such as data and folds.
@@ -88,7 +150,7 @@ def open_study(
     if sampler not in SAMPLERS:
         raise BadInput(f"`sampler` is one of {', '.join(SAMPLERS)}, got {sampler}", where="sampler")
     study = optuna.create_study(
-        study_name=space.arm, storage=storage, direction="minimize", load_if_exists=True
+        study_name=name or space.arm, storage=storage, direction="minimize", load_if_exists=True
     )
     trials = study.get_trials(deepcopy=False)
     _check_same(study, trials, {**identity, **_described(space)})

@@ -31,6 +31,7 @@ from study.sweep.following import wanted
 from study.sweep.held import hold_once
 from study.sweep.interrupt import InterruptedInOrderError, orderly_end
 from study.sweep.nodes import ready
+from study.sweep.place import above, below
 from study.sweep.rebuilt import recorded_trials
 from study.sweep.recorder import Progress, Recorder, trial_folder
 from study.sweep.results import Results, seconds_used
@@ -38,7 +39,7 @@ from study.sweep.schedulers import AshaWithinSetSize, make_scheduler
 from study.sweep.searcher import LOST, StudySearch
 from study.sweep.spaces import Space
 from study.sweep.stopping import Stopping
-from study.sweep.stored import ended, open_storage, open_study
+from study.sweep.stored import DATABASE_ERRORS, GONE, database_at_hand, ended, open_storage, open_study
 from study.sweep.task import SweepTask
 from study.sweep.tracking import Note, tracked
 from study.sweep.trainable import SetSumTrial
@@ -48,6 +49,7 @@ LOT, LOT_EACH = 200, 20
 
 Ray's driver holds on to every trial of a run until that is over; but the last of a run are waited for.
 """
+ASSIGNMENT = "assignment.json"
 CHECKPOINTS = 4
 """A trial is saved about this often in its life."""
 RETRIES = 3
@@ -68,7 +70,7 @@ def run_sweep(task: SweepTask, *, progress: Progress, note: Note = lambda line: 
         OSError: The search's storage or the disk was lost on the way.
     """
     task.check()
-    with _alone(task.directory), ExitStack() as stack:
+    with _alone(task.directory), database_at_hand(), ExitStack() as stack:
         study = _open(task)
         if _spent(task, study):
             return
@@ -115,6 +117,7 @@ def _open(task: SweepTask, opening: Callable[[str | Path], BaseStorage] = open_s
     return open_study(
         task.space,
         opening(task.storage),
+        name=task.stored_as,
         sampler=task.sampler,
         seed=task.seed,
         identity=task.assignment().identity(),
@@ -136,16 +139,16 @@ def _spent(task: SweepTask, study: optuna.Study) -> bool:
 def _fit(task: SweepTask, study: optuna.Study, progress: Progress, note: Note, asked: Event) -> None:
     stopping = Stopping(asked, bearable(task, study))
     lot = max(LOT, LOT_EACH * places(task.cpus_per_trial, task.gpus_per_trial))
-    assignment = ready(task.assignment(), task.directory.parent)
+    assignment = ready(task.assignment(), above(task.states))
     run = _next_run(task.directory)
-    assignment.write(run / "assignment.json")
+    assignment.write(below(task.states, run.name, ASSIGNMENT))
     scheduler, pruned = _scheduler(task, study)
     searcher = StudySearch(
         task.space,
         study,
-        describe=lambda number, config: _ray_config(run, number, config),
+        describe=lambda number, config: _ray_config(task, run.name, number, config),
         pruned=pruned,
-        attributes={"arm": task.arm, "run": run.name, **assignment.identity()},
+        attributes={**task.attributes(), "run": run.name},
         ending=asked.is_set,
         room=wanted(task.cpus_per_trial, task.gpus_per_trial),
     )
@@ -153,6 +156,7 @@ def _fit(task: SweepTask, study: optuna.Study, progress: Progress, note: Note, a
     recorder = Recorder(
         run,
         task.arm,
+        states=task.states,
         progress=progress,
         counts=_counts(task, study),
         reports=reports,
@@ -165,15 +169,17 @@ def _fit(task: SweepTask, study: optuna.Study, progress: Progress, note: Note, a
         tuner = tune.Tuner(
             tune.with_resources(SetSumTrial, {"cpu": task.cpus_per_trial, "gpu": task.gpus_per_trial}),
             tune_config=_tune_config(task, study, searcher, scheduler, lot),
-            run_config=_run_config(run, [recorder, *tracking], stopping, reports),
+            run_config=_run_config(task, run.name, [recorder, *tracking], stopping, reports),
         )
         try:
             tuner.fit()
         except ray.tune.TuneError as error:
             # Tune wraps what its searcher and callbacks raise, in words only.
-            lines = [line for line in str(error).splitlines() if line.startswith(OS_ERRORS)]
-            if lines:
-                raise OSError(lines[-1]) from error
+            lines = str(error).splitlines()
+            if found := [line for line in lines if line.startswith(OS_ERRORS)]:
+                raise OSError(found[-1]) from error
+            if found := [line for line in lines if line.startswith(DATABASE_ERRORS)]:
+                raise OSError(f"{GONE} ({found[0]})") from error
             raise
 
 
@@ -195,11 +201,11 @@ def _tune_config(
 
 
 def _run_config(
-    run: Path, callbacks: list[tune.Callback], stopping: Stopping, reports: int
+    task: SweepTask, run: str, callbacks: list[tune.Callback], stopping: Stopping, reports: int
 ) -> tune.RunConfig:
     return tune.RunConfig(
-        name=run.name,
-        storage_path=str(run.parent),
+        name=run,
+        storage_path=task.states,
         verbose=0,
         callbacks=callbacks,
         stop=stopping,
@@ -209,12 +215,12 @@ def _run_config(
     )
 
 
-def _ray_config(run: Path, number: int, config: TrialConfig) -> dict[str, object]:
+def _ray_config(task: SweepTask, run: str, number: int, config: TrialConfig) -> dict[str, object]:
     return {
         "trial": number,
         "config": config.model_dump(),
-        "assignment": str(run / "assignment.json"),
-        "sweep": str(run.parent),
+        "assignment": below(task.states, run, ASSIGNMENT),
+        "sweep": task.states,
     }
 
 

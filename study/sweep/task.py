@@ -11,6 +11,7 @@ from study.cohort.arrays import open_arrays
 from study.cohort.split import Fold
 from study.sweep.assignment import Assignment
 from study.sweep.spaces import Space, check_space
+from study.sweep.stored import stored_name
 from study.sweep.trackers import Kind
 
 
@@ -29,7 +30,10 @@ class SweepTask:
         sampler: `tpe`, `random` or `qmc`.
         scheduler: `fifo` or `asha`.
         storage: Of Optuna: a journal file or a database URL.
-        directory: Of the arm, `STUDY/sweeps/<arm>`.
+        study: The study's own name, in a database that several share.
+        directory: Of the arm, `STUDY/sweeps/<arm>`: what happened, line by line.
+        states: Where the trials' states lie, and all else that a worker reads or writes by name: the
+            same folder, or one that nodes without it reach, as a path or URI (`study.sweep.place`).
         cpus_per_trial: CPUs that a trial occupies.
         gpus_per_trial: GPUs that a trial occupies, or its share of one.
         threads: CPU threads a trial computes with.
@@ -48,7 +52,9 @@ class SweepTask:
     sampler: str
     scheduler: str
     storage: str | Path
+    study: str
     directory: Path
+    states: str
     cpus_per_trial: float
     gpus_per_trial: float
     threads: int
@@ -70,6 +76,15 @@ class SweepTask:
     def wanted(self) -> int:
         """Trials to end with; without anything to search, all would be the same one."""
         return wanted_trials(self.space, self.trials)
+
+    @property
+    def stored_as(self) -> str:
+        """Name of its search in Optuna's storage."""
+        return stored_name(self.storage, self.study, self.arm)
+
+    def attributes(self) -> dict[str, object]:
+        """What each of its trials carries in Optuna's storage: arm, seeds, data, folds."""
+        return {"arm": self.arm, **self.assignment().identity(), "fold count": len(self.folds)}
 
     def check(self) -> None:
         """See that space, folds and trials fit together.

@@ -4,10 +4,11 @@ Every result has the same keys. A trial whose number and configuration an earlie
 checkpoint of continues from it.
 """
 
+import io
 import pickle
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from traceback import format_exc
 from typing import Any
@@ -22,6 +23,7 @@ from study.regression.curve import Outcome, judge
 from study.regression.objective import is_out_of_memory
 from study.regression.training import DivergedError
 from study.sweep.assignment import read_assignment
+from study.sweep.place import Place, below, folders, read
 from study.sweep.process import forget_peak_memory, peak_memory_mb, settle
 
 STATE = "state.pt"
@@ -29,8 +31,8 @@ NAN = float("nan")
 
 
 class SetSumTrial(tune.Trainable):
-    """Its Ray configuration: `trial` (Optuna's number), `config` (a TrialConfig), `assignment` (a path)
-    and `sweep` (the arm's directory, where earlier runs' checkpoints lie)."""
+    """Its Ray configuration: `trial` (Optuna's number), `config` (a TrialConfig), `assignment` (a file's
+    path or URI) and `sweep` (a path or URI too: where the checkpoints of all the arm's runs lie)."""
 
     def setup(self, config: dict[str, Any]) -> None:
         self._begin(config)
@@ -64,7 +66,7 @@ class SetSumTrial(tune.Trainable):
         """After a crash of the worker; `setup` has found the same or a newer state already."""
 
     def _begin(self, config: Mapping[str, Any]) -> None:
-        assignment = read_assignment(Path(config["assignment"]))
+        assignment = read_assignment(config["assignment"])
         self.device = settle(threads=assignment.threads, gpus=assignment.gpus)
         forget_peak_memory(self.device)
         self.number: int = config["trial"]
@@ -73,7 +75,7 @@ class SetSumTrial(tune.Trainable):
         self.key = assignment.key(self.settings)
         self.training = assignment.cross_validation(self.settings, self.device)
         self.rows: list[dict[str, Any]] = []
-        state = newest_state(Path(config["sweep"]), self.number, self.key)
+        state = newest_state(config["sweep"], self.number, self.key)
         if state:
             self.rows = state["rows"]
             self.training.load_state_dict(state["training"])
@@ -89,7 +91,7 @@ class SetSumTrial(tune.Trainable):
     def _result(
         self, row: Mapping[str, Any], *, status: str, reason: str = "", trace: str = ""
     ) -> dict[str, Any]:
-        final = curve(self.rows, self.labels_M, self.settings).score if status == "completed" else None
+        whole = curve(self.rows, self.labels_M, self.settings) if status == "completed" else None
         return {
             # A state that an older version saved may lack a column.
             **self._blank_row(),
@@ -98,7 +100,8 @@ class SetSumTrial(tune.Trainable):
             "status": status,
             "reason": reason,
             "trace": trace,
-            "final_score": final,
+            "final_score": whole.score if whole else None,
+            "verdict": whole.verdict if whole else "",
             "peak_memory_mb": peak_memory_mb(self.device),
             "host": platform.node(),
             "finished_at": time.time(),
@@ -132,16 +135,24 @@ def curve(rows: list[dict[str, Any]], labels_M: np.ndarray, config: TrialConfig)
     return judge(oof_TRM, presentations_T, labels_M, config.loss)
 
 
-def newest_state(sweep: Path, number: int, key: str) -> dict[str, Any] | None:
+def newest_state(sweep: Place, number: int, key: str) -> dict[str, Any] | None:
     """The latest whole checkpoint of a trial over all runs of its arm, if its key is the same.
 
     A run that was killed while it wrote one leaves a torn file; the one before it serves.
     """
-    for path in sorted(sweep.glob(f"run-*/trial-{number:05d}/checkpoint_*/{STATE}"), reverse=True):
+    for place in _states(sweep, number):
         try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            state: dict[str, Any] = torch.load(io.BytesIO(read(place)), map_location="cpu", weights_only=True)
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):
             continue
         if state["key"] == key:
             return state
     return None
+
+
+def _states(sweep: Place, number: int) -> Iterator[str]:
+    """Places of a trial's checkpoints, the latest first."""
+    for run in reversed(folders(sweep, "run-")):
+        trial = below(sweep, run, f"trial-{number:05d}")
+        for checkpoint in reversed(folders(trial, "checkpoint_")):
+            yield below(trial, checkpoint, STATE)

@@ -1,9 +1,12 @@
 """A whole study through the command, on real NIfTI files, with real Ray."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import nibabel as nib
 import numpy as np
@@ -136,6 +139,51 @@ def test_an_export_loads_where_ray_is_not_installed(study, cohort, tmp_path):
     )
     subprocess.run([sys.executable, "-c", blocked], check=True, cwd=Path(__file__).parents[2])
     assert len(pd.read_csv(tmp_path / "one.csv")) == 1
+
+
+def test_the_dashboard_shows_every_trial_with_its_attributes_and_takes_no_orders(study):
+    out, _ = study
+    command = [sys.executable, "-m", "study.cli", "dashboard", out, "--port", "0"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
+    ) as served:
+        try:
+            url = served.stdout.readline().strip()
+            assert url.startswith("http://127.0.0.1:")
+            assert "text/html" in ask(url).headers["Content-Type"]
+            root = url.removesuffix("/dashboard")
+            searches = json.load(ask(f"{root}/api/studies"))["study_summaries"]
+            assert {search["study_name"] for search in searches} == {"base", "set_sum"}
+            journal = (out / "optuna.journal").read_bytes()
+            for search in searches:
+                found = json.load(ask(f"{root}/api/studies/{search['study_id']}?after=0"))
+                check_attributes(found["trials"], search["study_name"], out)
+                own = f"{root}/api/studies/{search['study_id']}"
+                for method, address in (("DELETE", own), ("POST", f"{own}/rename")):
+                    with pytest.raises(HTTPError, match="405"):
+                        ask(address, method=method)
+            with pytest.raises(HTTPError, match="403"):
+                ask(url, headers={"Host": "rebound.example"})
+            assert (out / "optuna.journal").read_bytes() == journal
+        finally:
+            served.send_signal(signal.SIGINT)
+        assert served.wait(30) == 0
+
+
+def ask(url, **request):
+    return urlopen(Request(url, **request), timeout=60)
+
+
+def check_attributes(shown, arm, out):
+    table = pd.read_parquet(out / "trials.parquet").query("arm == @arm").set_index("trial")
+    assert sorted(trial["number"] for trial in shown) == sorted(table.index)
+    for trial in shown:
+        row = table.loc[trial["number"]]
+        attributes = {entry["key"]: entry["value"] for entry in trial["user_attrs"]}
+        known = {"trial": trial["number"], "arm": arm, "seed": 0, "fold count": 2}
+        known |= {name: row[name] for name in ("status", "verdict", "presentations", "origin", "ray_trial")}
+        assert {name: attributes[name] for name in known} == {name: str(known[name]) for name in known}
+        assert len(attributes["folds"]) == 16
 
 
 def test_resume_after_the_end_changes_nothing_and_does_not_open_the_test_set(study):

@@ -33,6 +33,7 @@ def jobs_of(root, **changes):
             training_seed=100 + seed,
             folds=tiny.folds_of(tiny.SCANS - tiny.TEST),
             directory=root / "confirm" / "base" / f"1-{seed}",
+            place=str(root / "confirm" / "base" / f"1-{seed}"),
         )
         for seed in range(2)
     ]

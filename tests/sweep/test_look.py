@@ -33,26 +33,26 @@ def marker(tmp_path):
 
 
 def test_a_node_where_all_is_well_leaves_a_proof_that_it_wrote(assignment, marker):
-    assert look(str(marker), "ab12", assignment) == ""
+    assert look(marker.parent, marker.name, "ab12", assignment) == ""
     assert marker.with_name(".nodes-abc-ab12").is_file()
 
 
 def test_a_folder_that_is_not_the_driver_s_is_told_from_one_that_cannot_be_written(assignment, marker):
     marker.with_name(".nodes-abc-full").mkdir()
-    assert "cannot write here (Is a directory)" in look(str(marker), "full", assignment)
+    assert "cannot write here (Is a directory)" in look(marker.parent, marker.name, "full", assignment)
     marker.write_text("somebody else's")
-    assert "another file" in look(str(marker), "ab12", assignment)
+    assert "another file" in look(marker.parent, marker.name, "ab12", assignment)
     marker.unlink()
-    assert "does not see" in look(str(marker), "ab12", assignment)
+    assert "does not see" in look(marker.parent, marker.name, "ab12", assignment)
 
 
 def test_a_missing_library_is_named(assignment, marker, monkeypatch):
     monkeypatch.delitem(sys.modules, "study.sweep.confirm_job", raising=False)
     monkeypatch.setitem(sys.modules, "safetensors.torch", None)
     monkeypatch.delitem(sys.modules, "study.regression.model", raising=False)
-    assert "safetensors" in look(str(marker), "ab12", assignment)
+    assert "safetensors" in look(marker.parent, marker.name, "ab12", assignment)
 
 
 def test_a_cohort_that_cannot_be_opened_is_told(assignment, marker):
     (assignment.arrays / "images.npy").unlink()
-    assert "cohort" in look(str(marker), "ab12", assignment)
+    assert "cohort" in look(marker.parent, marker.name, "ab12", assignment)

@@ -44,14 +44,24 @@ def test_a_completed_trial_has_its_final_score_and_its_attributes(storage):
     run = Run(storage)
     config = run.search.suggest("a")
     run.search.on_trial_result("a", result(1, smoothed=3.0))
-    run.search.on_trial_complete("a", result(2, status="completed", smoothed=2.0, final=1.5))
+    told = {**result(2, status="completed", smoothed=2.0, final=1.5), "presentations": 40}
+    run.search.on_trial_complete("a", told | {"verdict": "improving"})
     trial = run.stored(config["trial"])
     assert (trial.state, trial.value, trial.intermediate_values) == (
         TrialState.COMPLETE,
         1.5,
         {1: 3.0, 2: 2.0},
     )
-    assert trial.user_attrs == {"arm": "set_sum", "seed": 1, "origin": "default", "ray_trial": "a"}
+    assert trial.user_attrs == {
+        "trial": 0,
+        "arm": "set_sum",
+        "seed": 1,
+        "origin": "default",
+        "ray_trial": "a",
+        "status": "completed",
+        "presentations": 40,
+        "verdict": "improving",
+    }
     assert config["config"]["n"] == trial.params["n"]
 
 
@@ -63,6 +73,7 @@ def test_a_trial_stopped_by_the_scheduler_is_pruned_at_its_last_value(storage):
     run.search.on_trial_complete("a", result(2, smoothed=4.0))
     trial = run.stored(0)
     assert (trial.state, trial.value) == (TrialState.PRUNED, 4.0)
+    assert trial.user_attrs["status"] == "pruned"
     assert trial.intermediate_values == {1: 3.0, 2: 4.0}
 
 
@@ -75,7 +86,11 @@ def test_diverged_and_failed_trials_are_failures_and_never_keep_running(storage)
     run.search.on_trial_complete("c", error=True)
     run.search.on_trial_complete("c", error=True)
     assert [trial.state for trial in ended(run.study)] == [TrialState.FAIL] * 3
-    assert run.stored(0).user_attrs["status"] == "diverged"
+    assert [run.stored(number).user_attrs["status"] for number in range(3)] == [
+        "diverged",
+        "failed",
+        "failed",
+    ]
     assert not interrupted(run.study)
 
 

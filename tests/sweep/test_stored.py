@@ -1,5 +1,7 @@
 """The stored study: one truth over several runs, and no silent change of the question."""
 
+import sys
+
 import optuna
 import pytest
 from optuna.storages import InMemoryStorage
@@ -53,6 +55,23 @@ def test_a_search_killed_while_it_drew_goes_on_as_if_it_had_not_been(tmp_path, s
                 trial = study.ask()
             drawn.append([trial._suggest(field, domain) for field, domain in distributions(SPACE).items()])
             study.tell(trial, float(number % 3))
+        searches.append(drawn)
+    assert searches[0] == searches[1]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_database_draws_what_a_journal_draws(tmp_path, database, sampler):
+    searches = []
+    for storage in (tmp_path / "optuna.journal", database.url):
+        drawn = []
+        for number in range(12):
+            # Opened anew each time, as after a kill.
+            study = open_study(
+                SPACE, open_storage(storage), name=f"drawn by {sampler}", sampler=sampler, seed=1, identity={}
+            )
+            trial = study.ask()
+            drawn.append([trial._suggest(field, domain) for field, domain in distributions(SPACE).items()])
+            study.tell(trial, float(number % 5))
         searches.append(drawn)
     assert searches[0] == searches[1]
 
@@ -111,6 +130,12 @@ def test_a_journal_with_a_torn_last_line_goes_on(tmp_path):
         study.tell(study.ask(distributions(SPACE)), 2.0)
     assert [trial.value for trial in ended(study)] == [1.0, 2.0, 2.0]
     assert {trial.state for trial in ended(study)} == {TrialState.COMPLETE}
+
+
+def test_a_missing_driver_names_the_extra_that_brings_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(BadInput, match=r"pip install 'setsum\[postgresql\]'"):
+        open_storage("postgresql://ann@127.0.0.1:9/setsum")
 
 
 def test_unknown_samplers_and_unreachable_databases_are_refused():
