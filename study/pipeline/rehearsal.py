@@ -93,6 +93,9 @@ def rehearse_together(configs: Sequence[TrialConfig], stage: Stage) -> tuple[lis
 
 
 def _settled(stage: Stage) -> None:
+    # What a worker has loaded counts in its memory, and in the time until it is ready.
+    import study.sweep.trainable  # noqa: F401
+
     settle(threads=stage.threads, gpus=1 if stage.device == "cuda" else 0)
 
 
