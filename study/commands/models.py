@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from study.commands.options import Regressor
+
 
 def train(
     config: Annotated[Path, typer.Argument(help="An export's config.yaml, or one like it.")],
@@ -12,13 +14,16 @@ def train(
     layout: Annotated[str, typer.Option(help="auto, wmh, manifest or bids.")] = "auto",
     out: Annotated[Path, typer.Option(help="Where the model goes.")] = Path("setsum-model"),
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    regressor: Regressor = None,
 ) -> None:
     """Train one configuration, without Ray."""
     from study.pipeline.progress import Progress
     from study.pipeline.train import train as train_recipe
     from study.regression.recipe import read_recipe
 
-    for result in train_recipe(read_recipe(config), cohort, out, Progress(), layout=layout, device=device):
+    for result in train_recipe(
+        read_recipe(config, regressor), cohort, out, Progress(), layout=layout, device=device
+    ):
         scores = f"out-of-fold MSE {result.report.mse:.4g}, ICC(A,1) {result.report.icc:.3f}"
         typer.echo(f"seed {result.seed}: {scores}, {result.verdict}")
     typer.echo(f"model: {out}")
@@ -32,11 +37,13 @@ def predict(
     ),
     mask: Annotated[list[Path] | None, typer.Option(help="A region mask a scan, in the same order.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    regressor: Regressor = None,
 ) -> None:
     """Predict new scans with an exported model."""
     from study.pipeline.predict import check_output, predict_scans, write_predictions
     from study.pipeline.progress import Progress
 
     check_output(output)
-    write_predictions(output, predict_scans(export, scans, mask or [], Progress(), device=device))
+    table = predict_scans(export, scans, mask or [], Progress(), device=device, regressor=regressor)
+    write_predictions(output, table)
     typer.echo(output)

@@ -13,4 +13,10 @@ Pseudonymise = Annotated[
     bool, typer.Option("--pseudonymise", help="Numbers for scan ids; their key is DIR/pseudonyms.csv.")
 ]
 Accept = Annotated[list[str] | None, typer.Option(help="Go on though this has changed: code.")]
+Regressor = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE.py:NAME", help="Your own network that CONFIG or EXPORT names; its code is run."
+    ),
+]
 Address = Annotated[str | None, typer.Option(help="Address of a Ray cluster; else one is started here.")]

@@ -18,7 +18,13 @@ from study.regression.recipe import Recipe, read_recipe
 
 
 def predict_scans(
-    export: Path, scans: Sequence[Path], masks: Sequence[Path], progress: Progress, *, device: str = "cpu"
+    export: Path,
+    scans: Sequence[Path],
+    masks: Sequence[Path],
+    progress: Progress,
+    *,
+    device: str = "cpu",
+    regressor: str | None = None,
 ) -> pd.DataFrame:
     """A row a scan: id (the path as given), prediction, and the spread over the networks.
 
@@ -28,6 +34,7 @@ def predict_scans(
         masks: One region mask a scan, in the same order, where the export was trained with masks.
         progress: Shows how far it is.
         device: Where the networks run.
+        regressor: As for `read_recipe`.
 
     Returns:
         Columns id, prediction (mean over networks and views, label units), sd (over networks).
@@ -36,7 +43,7 @@ def predict_scans(
         BadInput: The export or a scan cannot be read, or masks are missing.
     """
     check_device(device)
-    recipe = read_recipe(export / "config.yaml")
+    recipe = read_recipe(export / "config.yaml", regressor)
     networks = [network.to(device) for network in load_networks(export / "model.safetensors", recipe.config)]
     _check_masks(recipe, scans, masks)
     rows = []

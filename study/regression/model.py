@@ -16,7 +16,7 @@ from study.regression.prediction import Predictor, build_predictor
 def save_networks(path: Path, networks: Sequence[nn.Module]) -> None:
     """Write all networks' weights, named `<number>.<parameter>`."""
     tensors = {
-        f"{number}.{name}": tensor.detach().cpu().contiguous()
+        f"{number}.{name}": tensor.detach().cpu().contiguous().clone()
         for number, network in enumerate(networks)
         for name, tensor in network.state_dict().items()
     }
