@@ -48,10 +48,14 @@ class CellProgress(Progress):
                 self.lines[place] = f"{name}: {done}/{total}, {taken:.0f} s{left} {note}".rstrip()
                 self._draw((done, total))
 
-        yield update
-        done, note = latest
-        self.lines[place] = f"{name}: {done}/{total} in {time.monotonic() - start:.1f} s {note}".rstrip()
-        self._draw()
+        ended = ""
+        try:
+            yield update
+            ended = f" in {time.monotonic() - start:.1f} s"
+        finally:
+            done, note = latest
+            self.lines[place] = f"{name}: {done}/{total}{ended} {note}".rstrip()
+            self._draw()
 
     def note(self, text: str) -> None:
         """One line that stays."""

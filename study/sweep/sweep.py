@@ -192,6 +192,8 @@ def _run_config(run: Path, recorder: Recorder, stopping: Stopping, reports: int)
         name=run.name,
         storage_path=str(run.parent),
         verbose=0,
+        # Which prints nothing then; what Ray takes in a notebook empties the cell even so.
+        progress_reporter=tune.CLIReporter(),
         callbacks=[recorder],
         stop=stopping,
         failure_config=tune.FailureConfig(max_failures=RETRIES),

@@ -1,7 +1,11 @@
-"""A study from Python, with a MONAI network in place of the base regressor, from the search to a prediction."""
+"""A study from Python, a MONAI network in place of the base regressor, from the search to a prediction."""
 
+import shutil
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import matplotlib.figure
 import nets
@@ -16,7 +20,7 @@ from study import Series, Study, load_study, run_study
 from study.api.page import summary_html
 from study.badinput import BadInput
 from study.cli import main
-from study.pipeline.progress import Progress
+from study.pipeline.progress import Progress, Update
 from study.pipeline.train import train
 from study.record import write_json, write_yaml
 from study.regression.model import load_networks
@@ -33,13 +37,47 @@ TINY = {
 }
 
 
+class Stopped(Progress):
+    """Somebody presses the stop button after the first report of the first sweep."""
+
+    pressed = False
+
+    @contextmanager
+    def stage(self, name: str, total: int) -> Iterator[Update]:
+        with super().stage(name, total) as update:
+
+            def told(done: int, note: str = "") -> None:
+                update(done, note)
+                if name == "sweep base" and done and not self.pressed:
+                    self.pressed = True
+                    signal.raise_signal(signal.SIGINT)
+
+            yield told
+
+
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Study:
+def interrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A study that was stopped, and what was said of it."""
     folder = tmp_path_factory.mktemp("own <network>")
     (folder / "mynets.py").write_text(nets.MONAI)
     write_yaml(folder / "study.yaml", {"format": 1, **TINY})
     fields = {"budget.trials": np.int64(3), "budget.presentations": 24}
-    return run_study(folder / "study.yaml", out=folder / "study", **fields)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("study.api.orderly.suitable_progress", Stopped)
+        with pytest.raises(KeyboardInterrupt) as stopped:
+            run_study(folder / "study.yaml", out=folder / "study", **fields)
+    return folder / "study", str(stopped.value)
+
+
+@pytest.fixture(scope="module")
+def found(interrupted: tuple[Path, str]) -> Study:
+    study = load_study(interrupted[0])
+    return study.resume()
+
+
+def test_a_stopped_study_ends_in_order_and_says_how_to_go_on(interrupted):
+    root, said = interrupted
+    assert said == f"interrupted, everything so far is saved; go on with: load_study({str(root)!r}).resume()"
 
 
 def test_search_confirmation_and_test_all_had_the_network(found):
@@ -127,18 +165,20 @@ def test_looking_changes_nothing(found):
     assert {path: path.stat().st_mtime_ns for path in found.root.rglob("*")} == before
 
 
-def test_a_finished_study_resumes_at_once_and_another_is_refused(found):
-    assert found.resume() is found
-    with pytest.raises(BadInput, match=r"the folder holds a study with other settings \(budget, seed\)"):
+def test_a_folder_with_another_study_is_refused(found):
+    with pytest.raises(BadInput, match=r"the folder holds a study with other settings \(.*seed\)"):
         run_study(found.root.parent / "study.yaml", out=found.root, seed=1)
 
 
-def test_testing_again_is_written_down(found):
-    opened = sum("opened" in line for line in found.status())
-    assert opened == 1
-    before = len((found.root / "test_log.jsonl").read_text().splitlines())
-    found.test()
-    assert len((found.root / "test_log.jsonl").read_text().splitlines()) == before + 1
+@pytest.mark.slow
+def test_more_trials_leave_the_test_set_closed_until_it_is_asked_for(found, tmp_path):
+    later = Study(shutil.copytree(found.root, tmp_path / "later"))
+    log = later.root / "test_log.jsonl"
+    later.extend(1)
+    assert later.trials.groupby("arm").size().to_dict() == {"base": 4, "dropout": 4}
+    assert len(log.read_text().splitlines()) == 1
+    later.test()
+    assert len(log.read_text().splitlines()) == 2
 
 
 @pytest.mark.parametrize(
@@ -187,25 +227,6 @@ def test_a_map_gives_its_table(tmp_path):
     found = load_study(tmp_path)
     assert len(found) == 0
     assert found.status() == [f"map: {tmp_path}", "trainings ended: 1"]
-
-
-def test_an_interrupted_cell_ends_in_order_and_says_how_to_go_on(tmp_path, monkeypatch):
-    original = Progress.stage
-
-    def interrupting(self, name, total):
-        if name == "sweep base":
-            signal.setitimer(signal.ITIMER_REAL, 1.0)
-        return original(self, name, total)
-
-    before = signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
-    monkeypatch.setattr(Progress, "stage", interrupting)
-    fields = {"training": {"reports": 4}, "budget.presentations": 4000, "arms": ["base"]}
-    try:
-        with pytest.raises(KeyboardInterrupt, match=r"go on with: load_study\('.*study'\)\.resume\(\)"):
-            run_study({**TINY, **fields}, out=tmp_path / "study")
-    finally:
-        signal.signal(signal.SIGALRM, before)
-    assert load_study(tmp_path / "study").status()
 
 
 def test_the_package_tells_what_it_has():
