@@ -34,7 +34,7 @@ def test_a_notebook_runs(name, tmp_path):
     stored, now = outputs_of(read(name)), outputs_of(notebook)
     for kept, made in zip(stored, now, strict=True):
         assert [_kinds(output) for output in made] == [_kinds(output) for output in kept]
-    (progress,) = [outputs[0] for outputs in now if "confirm: " in json.dumps(outputs)]
+    (progress,) = [outputs[0] for outputs in now if "predict test: " in json.dumps(outputs)]
     # A line a stage, however often it was redrawn.
     assert len(progress["data"]["text/plain"].splitlines()) < 12
 
