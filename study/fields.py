@@ -21,10 +21,23 @@ def anchor(content: dict[str, Any], folder: Path) -> None:
         content["arms"] = [
             str(folder / arm) if isinstance(arm, str) and arm.endswith(".yaml") else arm for arm in arms
         ]
+    anchor_regressor(content, folder)
     series = content.get("series")
     for member in series.values() if isinstance(series, dict) else ():
         if isinstance(member, dict):
             anchor(member, folder)
+
+
+def anchor_regressor(content: dict[str, Any], folder: Path) -> None:
+    """Make the file of the user's own regressor absolute, `mynets.py:small`; a module's name stays."""
+    for place, key in ((content.get("training"), "regressor"), (content, "training.regressor")):
+        name = place.get(key) if isinstance(place, dict) else None
+        if isinstance(place, dict) and isinstance(name, str) and name.rpartition(":")[0].endswith(".py"):
+            place[key] = str(folder / name)
+    series = content.get("series")
+    for member in series.values() if isinstance(series, dict) else ():
+        if isinstance(member, dict):
+            anchor_regressor(member, folder)
 
 
 def set_field(content: dict[str, Any], key: str, value: object) -> None:

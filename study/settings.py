@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from study.badinput import BadInput
 from study.builtin import builtin_names
 from study.cohort.preprocess import Preprocessing
-from study.fields import anchor, fields_of, has_cohort, parsed, set_field
+from study.fields import anchor, anchor_regressor, fields_of, has_cohort, parsed, set_field
 from study.password import has_password
 from study.plainyaml import parse_yaml, read_yaml
 from study.record import FORMAT
@@ -157,7 +157,7 @@ class StudySettings(_Section):
     validation: ValidationSettings = ValidationSettings()
     budget: BudgetSettings = BudgetSettings()
     training: dict[str, Any] = {}
-    """Configuration fields fixed for every arm, e.g. views, reports, loss."""
+    """Configuration fields fixed for every arm, e.g. views, reports, loss, regressor."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     search: SearchSettings = SearchSettings()
     confirm: ConfirmSettings = ConfirmSettings()
@@ -195,6 +195,25 @@ def read_settings(source: Path | None, overrides: Sequence[str] = ()) -> StudySe
     """
     name = "quick study" if source is None else str(source)
     content = parse_yaml(builtin_text("quick"), name) if source is None else _read(source)
+    folder = None if source is None else source.resolve().parent
+    return settings_of(content, name, folder, [parsed(override) for override in overrides])
+
+
+def settings_of(
+    content: object, name: str, folder: Path | None, overridden: Sequence[tuple[str, object]] = ()
+) -> StudySettings:
+    """A study file's plain content with dotted fields that override it, checked.
+
+    Args:
+        content: Plain data; changed in place.
+        name: Says in errors where it came from.
+        folder: What its relative paths are relative to; None leaves them. Those of overrides are
+            relative to the working directory.
+        overridden: Keys (`budget.trials`) and values.
+
+    Raises:
+        BadInput: A field is unknown or out of its range.
+    """
     if not isinstance(content, dict):
         raise BadInput("a study file is a mapping of fields", where=name, fix="Start from: setsum init")
     if content.get("format") != FORMAT:
@@ -203,14 +222,14 @@ def read_settings(source: Path | None, overrides: Sequence[str] = ()) -> StudySe
             where=name,
             fix="Start from a fresh file: setsum init > study.yaml",
         )
-    if source is not None:
-        anchor(content, source.resolve().parent)
-    overridden = [parsed(override) for override in overrides]
+    if folder is not None:
+        anchor(content, folder)
     without_cohort = content.pop("without_cohort", None)
     if without_cohort and not has_cohort(content, overridden):
         overridden = [*fields_of(without_cohort, f"{name}: without_cohort"), *overridden]
     for key, value in overridden:
         set_field(content, key, value)
+    anchor_regressor(content, Path.cwd())
     return validate_settings(content, name)
 
 

@@ -30,6 +30,8 @@ def test_no_drawer_for_leftovers():
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
+        ("study", ["torch", "ray", "optuna", "pandas", "numpy", "matplotlib"]),
+        ("study.api.running", ["torch", "ray", "optuna", "matplotlib"]),
         ("study.cli", ["torch", "ray", "optuna", "pandas", "numpy", "matplotlib"]),
         ("study.regression.crossvalidation", ["ray", "optuna"]),
         ("study.pipeline.predict", ["ray", "optuna"]),

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from study.commands.opened import told
-from study.commands.options import Quiet
+from study.commands.options import Quiet, Regressor
 
 
 def train(
@@ -15,13 +15,16 @@ def train(
     layout: Annotated[str, typer.Option(help="auto, wmh, manifest or bids.")] = "auto",
     out: Annotated[Path, typer.Option(help="Where the model goes.")] = Path("setsum-model"),
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    regressor: Regressor = None,
     quiet: Quiet = False,
 ) -> None:
     """Train one configuration, without Ray."""
     from study.pipeline.train import train as train_recipe
     from study.regression.recipe import read_recipe
 
-    for result in train_recipe(read_recipe(config), cohort, out, told(quiet), layout=layout, device=device):
+    for result in train_recipe(
+        read_recipe(config, regressor), cohort, out, told(quiet), layout=layout, device=device
+    ):
         scores = f"out-of-fold MSE {result.report.mse:.4g}, ICC(A,1) {result.report.icc:.3f}"
         typer.echo(f"seed {result.seed}: {scores}, {result.verdict}")
     typer.echo(f"model: {out}")
@@ -40,12 +43,15 @@ def predict(
         bool, typer.Option("--strict", help="Refuse scans unlike those of the training.")
     ] = False,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    regressor: Regressor = None,
     quiet: Quiet = False,
 ) -> None:
     """Predict new scans with an exported model."""
     from study.pipeline.predict import check_output, predict_scans, write_predictions
 
     check_output(output)
-    table = predict_scans(export, scans, mask or [], told(quiet), strict=strict, device=device)
+    table = predict_scans(
+        export, scans, mask or [], told(quiet), strict=strict, device=device, regressor=regressor
+    )
     write_predictions(output, table)
     typer.echo(output)

@@ -23,6 +23,12 @@ Accept = Annotated[list[str] | None, typer.Option(help="Go on though this has ch
 Storage = Annotated[
     str | None, typer.Option(help="Folder or URI (s3://...) that all nodes reach, for checkpoints.")
 ]
+Regressor = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE.py:NAME", help="Your own network that CONFIG or EXPORT names; its code is run."
+    ),
+]
 Address = Annotated[str | None, typer.Option(help="Address of a Ray cluster; else one is started here.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result and errors, nothing else.")]
 Json = Annotated[

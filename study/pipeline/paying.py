@@ -30,6 +30,7 @@ from study.cohort.rows import Rows
 from study.cohort.scans import read_cohort
 from study.cohort.split import Fold
 from study.pipeline import stages
+from study.pipeline.own_regressor import regressor_of
 from study.pipeline.prepare import effective_preprocessing
 from study.pipeline.prepared import read_spaces
 from study.pipeline.progress import Progress
@@ -38,7 +39,7 @@ from study.pipeline.record_of_series import check_record
 from study.pipeline.refusal import leaving_nothing
 from study.pipeline.unchanged import check_code, code_digest
 from study.record import StudyDirectory, write_json, write_yaml
-from study.regression.config import TrialConfig
+from study.regression.config import BASE, TrialConfig
 from study.regression.crossvalidation import CrossValidation
 from study.regression.training import DivergedError
 from study.settings import MapSettings, StudySettings
@@ -149,6 +150,12 @@ def _map(settings: StudySettings) -> MapSettings:
 
 def _configurations(settings: StudySettings, wanted: MapSettings) -> dict[str, TrialConfig]:
     longest = max(wanted.presentations)
+    if regressor_of(settings) != BASE:
+        raise BadInput(
+            "a map trains the base regressor",
+            where="training.regressor",
+            fix="Leave it out, or leave out `map`",
+        )
     training = settings.training | {"reports": longest // math.gcd(*wanted.presentations)}
     fixed = settings.model_copy(
         update={

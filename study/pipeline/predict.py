@@ -30,6 +30,7 @@ def predict_scans(
     *,
     strict: bool = False,
     device: str = "cpu",
+    regressor: str | None = None,
 ) -> pd.DataFrame:
     """A row a scan: id, prediction, the spread over the networks, and a warning where a scan is unlike
     those that the export was trained on.
@@ -42,6 +43,7 @@ def predict_scans(
         progress: Shows how far it is, and says how many scans are unlike.
         strict: Refuse a scan that is unlike instead.
         device: Where the networks run.
+        regressor: As for `read_recipe`.
 
     Returns:
         Columns id, prediction (mean over networks and views, label units), sd (over networks), warning
@@ -52,7 +54,7 @@ def predict_scans(
             training's under `strict`.
     """
     check_device(device)
-    recipe, ranges = read_recipe(export / "config.yaml"), _ranges(export, strict)
+    recipe, ranges = read_recipe(export / "config.yaml", regressor), _ranges(export, strict)
     networks = [network.to(device) for network in load_networks(export / "model.safetensors", recipe.config)]
     scans = _with_masks(recipe, find_scans(named, recipe.suffix), masks)
     _check_headers(scans, ranges, strict)

@@ -14,6 +14,7 @@ from study.cohort.preprocess import Preprocessing
 from study.cohort.scans import Cohort, read_cohort
 from study.pipeline.division import Listing, draw_split, listing, positions, study_folds
 from study.pipeline.lock import CLAIM, LOCK
+from study.pipeline.own_regressor import check_regressor, regressor_of
 from study.pipeline.packed import with_packing
 from study.pipeline.prepared import Prepared, checked_spaces, read_spaces
 from study.pipeline.progress import Progress
@@ -22,6 +23,7 @@ from study.pipeline.refusal import leaving_nothing
 from study.pipeline.unchanged import check_question, check_split
 from study.plainyaml import read_yaml
 from study.record import PART, StudyDirectory, read_json, remove_parts, write_json, write_yaml
+from study.regression.config import BASE
 from study.regression.precision import fastest_precision
 from study.settings import StudySettings, validate_settings
 from study.sweep.place import check_place
@@ -62,7 +64,7 @@ def _begin(settings: StudySettings, directory: StudyDirectory, progress: Progres
             where=str(directory.root),
             fix="Choose another with --out",
         )
-    read_spaces(settings)
+    check_regressor(settings, read_spaces(settings))
     check_trackers(settings.tracking)
     if settings.resources.storage is not None:
         check_place(settings.resources.storage)
@@ -235,6 +237,8 @@ def _tell(settings: StudySettings, arrays: CohortArrays, progress: Progress) -> 
 def _with_precision(settings: StudySettings, arrays: CohortArrays) -> StudySettings:
     if settings.precision != "auto":
         return settings
+    if regressor_of(settings) != BASE:
+        return settings.model_copy(update={"precision": "float32"})
     fastest = fastest_precision(arrays.images_MDHW.shape[1:], MEASURED_SCANS, training_device(settings))
     return settings.model_copy(update={"precision": fastest})
 

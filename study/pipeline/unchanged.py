@@ -10,6 +10,7 @@ from typing import Any
 import analysis.selection
 import study
 from study.badinput import BadInput
+from study.pipeline.own_regressor import regressor_digest, regressor_of
 from study.pipeline.prepared import Prepared
 from study.record import StudyDirectory, read_json, write_json
 
@@ -24,6 +25,7 @@ def identity(prepared: Prepared) -> dict[str, Any]:
         "split": _digest(prepared.directory.split.read_bytes()),
         "spaces": _spaces(prepared),
         "code": code_digest(),
+        "regressor": regressor_digest(prepared.settings),
     }
 
 
@@ -60,6 +62,7 @@ def check_question(prepared: Prepared, accept: Collection[str] = ()) -> None:
             fix = "Restore its file and the settings"
             _refuse(f"search space of the arm `{arm}`", old, new, directory, fix)
     check_code(directory, accept)
+    _check_regressor(prepared, accept)
 
 
 def check_code(directory: StudyDirectory, accept: Collection[str] = ()) -> None:
@@ -74,7 +77,20 @@ def check_code(directory: StudyDirectory, accept: Collection[str] = ()) -> None:
     if "code" not in accept:
         fix = f"Go back to that code, or go on with `setsum resume {directory.root} --accept-change code`"
         _refuse("code", began["code"], code, directory, fix)
-    _record(directory.provenance, began, code)
+    _record(directory.provenance, began, "code", code)
+
+
+def _check_regressor(prepared: Prepared, accept: Collection[str]) -> None:
+    directory = prepared.directory
+    began, now = read_json(directory.provenance), regressor_digest(prepared.settings)
+    old = began.get("regressor")
+    if old == now:
+        return
+    if "code" not in accept:
+        fix = f"Restore its file, or go on with `setsum resume {directory.root} --accept-change code`"
+        what = f"regressor `{regressor_of(prepared.settings)}`"
+        _refuse(what, str(old), str(now), directory, fix)
+    _record(directory.provenance, began, "regressor", now)
 
 
 def code_digest() -> str:
@@ -98,15 +114,15 @@ def _refuse(what: str, old: str, new: str, directory: StudyDirectory, fix: str) 
     )
 
 
-def _record(path: Path, began: Mapping[str, Any], code: str) -> None:
+def _record(path: Path, began: Mapping[str, Any], what: str, now: str | None) -> None:
     change = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "what": "code",
-        "from": began["code"],
-        "to": code,
+        "what": what,
+        "from": began.get(what),
+        "to": now,
     }
     accepted = [*began.get("accepted", []), change]
-    write_json(path, {**began, "code": code, "accepted": accepted})
+    write_json(path, {**began, what: now, "accepted": accepted})
 
 
 def _digest(content: bytes) -> str:

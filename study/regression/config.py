@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+BASE = "base"
+"""Name of the base regressor."""
 
 ASKED = frozenset(
     {"objective", "n", "p", "replacement", "dropout", "mixup_alpha", "mixup_bandwidth", "bias_weight"}
@@ -76,6 +78,8 @@ class TrialConfig(BaseModel):
     takes as many as keep memory small and caches warm, from grid and device alone."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Precision of the convolutions; pooling, linear layer and sums are always float32."""
+    regressor: str = Field(default=BASE, pattern=r"^(base|.+:[A-Za-z_][A-Za-z0-9_.]*)$")
+    """The network: `base`, or the user's own, `FILE.py:NAME` or `MODULE:NAME` (`study.regression.named`)."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -87,6 +91,10 @@ class TrialConfig(BaseModel):
             raise ValueError("`bias_weight` belongs to `objective: bias_penalty`")
         if self.objective == "bias_penalty" and self.loss != "mse":
             raise ValueError("`objective: bias_penalty` is defined for `loss: mse` only")
+        if self.regressor != BASE and self.precision != "float32":
+            raise ValueError(
+                "`precision: bfloat16` belongs to the base regressor; another one casts by itself"
+            )
         if self.reports > self.presentations:
             raise ValueError(
                 f"`reports` <= `presentations` must hold, got {self.reports} > {self.presentations}"

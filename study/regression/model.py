@@ -22,7 +22,7 @@ def save_networks(path: Path, networks: Sequence[nn.Module]) -> None:
 def networks_bytes(networks: Sequence[nn.Module]) -> bytes:
     """What a file of all networks' weights holds, named `<number>.<parameter>`."""
     tensors = {
-        f"{number}.{name}": tensor.detach().cpu().contiguous()
+        f"{number}.{name}": tensor.detach().cpu().contiguous().clone()
         for number, network in enumerate(networks)
         for name, tensor in network.state_dict().items()
     }

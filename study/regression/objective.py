@@ -105,7 +105,7 @@ def backward_slots(
     up to the order of sums.
     """
     if execution == "streamed":
-        _refuse_batch_statistics(model)
+        refuse_batch_statistics(model)
     else:
         chunk = max(1, int(computed_SN.sum()))
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -226,7 +226,12 @@ def _split_set(
     return value.detach()
 
 
-def _refuse_batch_statistics(model: nn.Module) -> None:
+def refuse_batch_statistics(model: nn.Module) -> None:
+    """See that a model can be trained a part of a batch at a time.
+
+    Raises:
+        BadInput: It holds batch normalisation.
+    """
     for name, module in model.named_modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             raise BadInput(

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from study.cohort.rows import Images
 from study.regression.allocator import keep_freed_memory
 from study.regression.augmentation import apply_transforms, draw_transforms, identity_transform
-from study.regression.config import TrialConfig
+from study.regression.config import BASE, TrialConfig
 from study.regression.device import suitable_chunk
+from study.regression.named import build_named
 from study.regression.objective import is_out_of_memory
 from study.regression.regressor import BaseRegressor
 from study.regression.resident import on_device
@@ -52,8 +53,15 @@ class Predictor(nn.Module):
             )
 
 
-def build_network(config: TrialConfig) -> BaseRegressor:
-    """The base regressor of a configuration, weights from torch's current generator."""
+def build_network(config: TrialConfig) -> nn.Module:
+    """The regressor of a configuration, weights from torch's current generator.
+
+    Raises:
+        BadInput: It is one of the user's own, and cannot be built.
+    """
+    if config.regressor != BASE:
+        # As its author laid it out in memory: `view` on maps fails where channels lie last.
+        return build_named(config.regressor, config.dropout)
     network = BaseRegressor(config.dropout, config.precision)
     return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
 

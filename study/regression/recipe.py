@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from study.badinput import BadInput
 from study.cohort.preprocess import Preprocessing
 from study.plainyaml import read_yaml
-from study.regression.config import TrialConfig
+from study.regression.config import BASE, TrialConfig
 
 
 class Recipe(BaseModel):
@@ -43,12 +43,44 @@ class Recipe(BaseModel):
     """Ids of the scans it was trained on; a cohort that holds them is trained on these alone."""
 
 
-def read_recipe(path: Path) -> Recipe:
+def read_recipe(path: Path, regressor: str | None = None) -> Recipe:
     """Read a recipe file.
 
+    Args:
+        path: The file.
+        regressor: What stands in for the user's own regressor that it names, `FILE.py:NAME` or `MODULE:NAME`.
+            To build one is to run its code, and a recipe may come from anywhere: without this it is refused.
+
     Raises:
-        BadInput: It cannot be read, or a field is unknown or out of its range.
+        BadInput: It cannot be read, a field is unknown or out of its range, or it names a regressor that
+            the caller does not.
     """
+    recipe = _read(path)
+    named = recipe.config.regressor
+    if named == BASE:
+        if regressor is not None:
+            raise BadInput("its network is the base regressor", where=str(path), fix="Leave --regressor out")
+        return recipe
+    if regressor is None:
+        raise BadInput(
+            f"its network is `{named}`, and to build it is to run that code",
+            where=str(path),
+            fix="If you trust it, say where it is here: --regressor FILE.py:NAME or MODULE:NAME",
+        )
+    return _with_regressor(recipe, regressor)
+
+
+def _with_regressor(recipe: Recipe, regressor: str) -> Recipe:
+    try:
+        config = TrialConfig.model_validate({**recipe.config.model_dump(), "regressor": regressor})
+    except ValidationError as error:
+        raise BadInput(
+            f"a regressor is FILE.py:NAME or MODULE:NAME, got {regressor!r}", where="--regressor"
+        ) from error
+    return recipe.model_copy(update={"config": config})
+
+
+def _read(path: Path) -> Recipe:
     content = read_yaml(path)
     try:
         return Recipe.model_validate_json(json.dumps(content), strict=True)

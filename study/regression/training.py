@@ -1,6 +1,8 @@
 """Training one network on one training fold, presentation by presentation, resumable at any report."""
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +16,7 @@ from study.cohort.rows import Images
 from study.regression.allocator import keep_freed_memory
 from study.regression.augmentation import apply_transforms, draw_transforms
 from study.regression.bias_penalty import bias_penalty_backward
-from study.regression.config import TrialConfig
+from study.regression.config import BASE, TrialConfig
 from study.regression.device import suitable_chunk
 from study.regression.mixup import draw_mixing, draw_partners, mix
 from study.regression.objective import Done, backward_slots
@@ -75,8 +77,9 @@ class NetworkTraining:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(weights.generate_state(1)[0]))
             self.network = build_network(config).to(device)
-        if config.bias_at_mean and config.blank == "mask":
-            nn.init.constant_(self.network.output_bias, float(self.labels_M.mean()))
+        bias = getattr(self.network, "output_bias", None)
+        if config.bias_at_mean and config.blank == "mask" and isinstance(bias, Tensor):
+            nn.init.constant_(bias, float(self.labels_M.mean()))
         self.averaged = copy.deepcopy(self.network).requires_grad_(False)
         self.optimiser = make_optimiser(self.network.parameters(), config)
         order, augmentation, mixing, dropout = map(np.random.default_rng, streams)
@@ -111,14 +114,25 @@ class NetworkTraining:
             group["lr"] = learning_rate(self.config, self.presentations)
         self.optimiser.zero_grad(set_to_none=True)
         sets_SN = self._next_sets()
-        loss = {"set_sum": self._sets, "mixup": self._mixed, "bias_penalty": self._penalised}[
-            self.config.objective
-        ](sets_SN)
+        objectives = {"set_sum": self._sets, "mixup": self._mixed, "bias_penalty": self._penalised}
+        with self._layers_seeded():
+            loss = objectives[self.config.objective](sets_SN)
         self.optimiser.step()
         self._average()
         self.presentations += int((sets_SN != BLANK).sum())
         self.steps += 1
         return loss
+
+    @contextmanager
+    def _layers_seeded(self) -> Iterator[None]:
+        """What layers of a user's own draw comes from torch's generator; seeded at every step, a resumed
+        training draws the same. The base regressor's dropout has generators of its own."""
+        if self.config.regressor == BASE:
+            yield
+            return
+        with torch.random.fork_rng(devices=[] if torch.device(self.device).type == "cpu" else [self.device]):
+            torch.manual_seed(int(self.streams.dropout.integers(2**62)))
+            yield
 
     def _next_sets(self) -> NDArray[np.int64]:
         """The sets of this step; an epoch's last step may hold fewer."""
@@ -222,6 +236,9 @@ class NetworkTraining:
             decay = 0.0
         averaged, current = list(self.averaged.parameters()), list(self.network.parameters())
         get_ema_multi_avg_fn(decay)(averaged, current, None)  # type: ignore[no-untyped-call]
+        # Running statistics of layers that keep some are averages already.
+        for kept, now in zip(self.averaged.buffers(), self.network.buffers(), strict=True):
+            kept.copy_(now)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on as if never stopped; plain tensors, numbers and strings."""

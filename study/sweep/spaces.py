@@ -228,6 +228,13 @@ def _entries_under(heading: str, content: Mapping[str, object], where: str) -> d
 
 def _entry(field: object, value: object, where: str) -> Entry:
     field = _check_known(field, where)
+    if field == "regressor":
+        # Only a study file names code to be run, and all arms are compared on one network.
+        raise BadInput(
+            "`regressor` belongs to a whole study",
+            where=where,
+            fix="Set training.regressor in the study file",
+        )
     if isinstance(value, dict):
         return read_searched(field, value, where)
     if not isinstance(value, Scalar):

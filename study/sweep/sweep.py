@@ -207,6 +207,8 @@ def _run_config(
         name=run,
         storage_path=task.states,
         verbose=0,
+        # Which prints nothing then; what Ray takes in a notebook empties the cell even so.
+        progress_reporter=tune.CLIReporter(),
         callbacks=callbacks,
         stop=stopping,
         failure_config=tune.FailureConfig(max_failures=RETRIES),

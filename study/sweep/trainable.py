@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from ray import tune
 
+from study.badinput import BadInput
 from study.regression.config import TrialConfig
 from study.regression.crossvalidation import Report
 from study.regression.curve import Outcome, judge
@@ -31,8 +32,11 @@ NAN = float("nan")
 
 
 class SetSumTrial(tune.Trainable):
-    """Its Ray configuration: `trial` (Optuna's number), `config` (a TrialConfig), `assignment` (a file's
-    path or URI) and `sweep` (a path or URI too: where the checkpoints of all the arm's runs lie)."""
+    """Its Ray configuration: `config` (a TrialConfig), `assignment` (a file's path or URI, see
+    `study.sweep.own_tuner`) and, in a study, `trial` (Optuna's number) and `sweep` (a path or URI too: where
+    the checkpoints of all the arm's runs lie)."""
+
+    rows: list[dict[str, Any]]
 
     def setup(self, config: dict[str, Any]) -> None:
         self._begin(config)
@@ -62,23 +66,38 @@ class SetSumTrial(tune.Trainable):
         state = {"key": self.key, "rows": self.rows, "training": self.training.state_dict()}
         torch.save(state, Path(checkpoint_dir) / STATE)
 
-    def load_checkpoint(self, checkpoint: object) -> None:
-        """After a crash of the worker; `setup` has found the same or a newer state already."""
+    def load_checkpoint(self, checkpoint: Any) -> None:  # noqa: ANN401 - a folder; Ray says less
+        """After a crash or a pause; in a study `setup` has found the same or a newer state already.
+
+        Raises:
+            BadInput: It is another configuration's, which only a scheduler that mutates trials asks for.
+        """
+        if self.sweep is None:
+            state = torch.load(Path(checkpoint) / STATE, map_location="cpu", weights_only=True)
+            if state["key"] != self.key:
+                raise BadInput(
+                    "a trial goes on from its own configuration's checkpoints only",
+                    fix="Use a scheduler that keeps configurations, not population-based training",
+                )
+            self._go_on(state)
+
+    def _go_on(self, state: Mapping[str, Any]) -> None:
+        self.rows = state["rows"]
+        self.training.load_state_dict(state["training"])
 
     def _begin(self, config: Mapping[str, Any]) -> None:
         assignment = read_assignment(config["assignment"])
         self.device = settle(threads=assignment.threads, gpus=assignment.gpus)
         forget_peak_memory(self.device)
-        self.number: int = config["trial"]
+        self.number: int = config.get("trial", 0)
+        self.sweep: str | None = config.get("sweep")
         self.settings = TrialConfig.model_validate(config["config"])
         self.labels_M = assignment.labels_M
         self.key = assignment.key(self.settings)
         self.training = assignment.cross_validation(self.settings, self.device)
-        self.rows: list[dict[str, Any]] = []
-        state = newest_state(config["sweep"], self.number, self.key)
-        if state:
-            self.rows = state["rows"]
-            self.training.load_state_dict(state["training"])
+        self.rows = []
+        if self.sweep and (state := newest_state(self.sweep, self.number, self.key)):
+            self._go_on(state)
 
     def _append(self, report: Report) -> None:
         row = vars(report) | {"oof": report.oof_RM.ravel().tolist()}

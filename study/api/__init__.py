@@ -1,0 +1,1 @@
+"""Studies from Python: run, loaded, looked at; for notebooks and scripts."""
