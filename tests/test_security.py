@@ -33,6 +33,8 @@ NEVER = {
     *("pandas.read_pickle", "pd.read_pickle", "yaml.unsafe_load", "yaml.full_load", "yaml.load_all"),
     *("tune.Tuner.restore", "Tuner.restore"),
 }
+CONSENTED = {ROOT / "study" / "regression" / "named.py": {"exec", "compile"}}
+"""The network that a user names to be run; tests/pipeline/test_own_regressor.py holds who may name one."""
 
 
 def calls(path):
@@ -56,7 +58,7 @@ def safe_loaders(path):
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_call_runs_what_it_reads(path):
     for name, words in calls(path):
-        assert name not in NEVER, name
+        assert name not in NEVER - CONSENTED.get(path, set()), name
         assert words.get("shell", "False") == "False", name
         assert words.get("allow_pickle", "False") == "False", name
         if name == "torch.load":
