@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 NAMES ?=
 
-.PHONY: help study test test-slow kill-matrix bench fuzz check audit format clean
+.PHONY: help study test test-slow kill-matrix bench docs fuzz check audit format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ kill-matrix: $(VENV)/.dev ## kill studies everywhere, resume and compare them (h
 
 bench: $(VENV)/.bench ## measure speed against peers and bounds (NAMES='step sweep': only those)
 	$(BIN)/python -m benchmarks $(NAMES)
+
+docs: $(VENV)/.dev ## build the documentation into docs/_build/html, warnings being errors, without a network
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 
 fuzz: $(VENV)/.fuzz ## fuzz the reading of NIfTI files for SECONDS=600
 	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python tests/fuzz_nifti.py -max_total_time=$(SECONDS)

@@ -25,6 +25,7 @@ def fields_of_options(
     gpus: str | None,
     address: str | None,
     storage: str | None = None,
+    tracking: str | None = None,
 ) -> list[str]:
     """The options of `setsum run` as KEY=VALUE fields; those not given leave none."""
     given = {
@@ -35,6 +36,7 @@ def fields_of_options(
         "resources.gpus_per_trial": gpus,
         "resources.storage": json.dumps(_absolute(storage), ensure_ascii=False) if storage else None,
         "resources.address": json.dumps(address) if address else None,
+        "tracking": None if tracking is None else f"[{tracking}]",
     }
     return [f"{key}={value}" for key, value in given.items() if value is not None]
 

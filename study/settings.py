@@ -156,6 +156,8 @@ class StudySettings(_Section):
     search: SearchSettings = SearchSettings()
     confirm: ConfirmSettings = ConfirmSettings()
     resources: ResourceSettings = ResourceSettings()
+    tracking: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] = ("tensorboard",)
+    """Where a search can be followed and looked at; files go into `tracking/` of the study directory."""
     series: Annotated[dict[str, dict[str, Any]], Field(min_length=1)] | None = None
     """Studies to be run side by side: by name, the fields (`budget.trials`) that differ from this file's."""
     map: MapSettings | None = None

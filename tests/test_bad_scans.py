@@ -101,7 +101,7 @@ def _with_nan(value: float) -> Callable[[Path], object]:
 _BLANK = nib.Nifti1Header().binaryblock
 FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (Path.unlink, "no such file|names no file"),
-    "folder": (lambda p: (p.unlink(), p.mkdir()), "no such file|names no file"),
+    "folder": (lambda p: (p.unlink(), p.mkdir()), "no such file|names no file|in this folder"),
     "empty": (lambda p: p.write_bytes(b""), "cannot be read"),
     "not gzip": (lambda p: p.write_bytes(b"hello, this is no scan" * 50), "cannot be read"),
     "gzip of text": (lambda p: p.write_bytes(gzip.compress(b"no scan " * 100)), "cannot be read"),

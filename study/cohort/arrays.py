@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -21,7 +21,9 @@ from study.cohort.scan import Cohort
 from study.record import atomic, write_json
 
 FORMAT = 1
-_IMAGES, _RECORD = "images.npy", "cohort.json"
+IMAGES, _RECORD = "images.npy", "cohort.json"
+FILES = (IMAGES, _RECORD)
+"""All that `open_arrays` needs."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,6 +44,10 @@ class CohortArrays:
     """float64 (M, 4, 4), voxel to world of the preprocessed grid."""
     lesion_share_lost: np.ndarray
     """float64 (M,) in [0, 1]; nan without a lesion mask or without lesions."""
+    shapes: np.ndarray
+    """float64 (M, 3), voxels of the scans as they were read; nan in arrays built before it was kept."""
+    spacings: np.ndarray
+    """float64 (M, 3), in mm, of the scans as they were read; nan likewise."""
     fingerprint: str
     preprocessing: Preprocessing
     unit: str
@@ -67,15 +73,27 @@ class _Record(BaseModel):
     truths: tuple[float | None, ...]
     lesion_share_lost: tuple[float | None, ...]
     affines: tuple[tuple[tuple[float, ...], ...], ...]
+    shapes: tuple[tuple[float, float, float], ...] = ()
+    spacings: tuple[tuple[float, float, float], ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         columns = (self.labels, self.sites, self.groups, self.truths, self.lesion_share_lost, self.affines)
-        if not self.ids or any(len(column) != len(self.ids) for column in columns):
+        later = [column for column in (self.shapes, self.spacings) if column]
+        if not self.ids or any(len(column) != len(self.ids) for column in (*columns, *later)):
             raise ValueError("columns differ in length or are empty")
         if np.shape(self.affines)[1:] != (4, 4):
             raise ValueError("affines must be 4 by 4")
         return self
+
+
+class _Beside(NamedTuple):
+    """What is known of M scans beside their images."""
+
+    lost: np.ndarray
+    affines: np.ndarray
+    shapes: np.ndarray
+    spacings: np.ndarray
 
 
 def build_arrays(
@@ -110,8 +128,8 @@ def build_arrays(
             where=str(cohort.root),
             fix="Restore the scans and labels, or start a new study with --out",
         )
-    lost, affines = _intact(directory, digest) or _build_images(cohort, spec, directory, workers, tell)
-    write_json(directory / _RECORD, _record(cohort, spec, digest, lost, affines).model_dump(mode="json"))
+    beside = _intact(directory, digest) or _build_images(cohort, spec, directory, workers, tell)
+    write_json(directory / _RECORD, _record(cohort, spec, digest, beside).model_dump(mode="json"))
     tell(total, total)
     return open_arrays(directory)
 
@@ -129,7 +147,7 @@ def open_arrays(directory: Path) -> CohortArrays:
         raise BadInput(
             f"holds {images_MDHW.dtype} {images_MDHW.shape}, "
             f"{_RECORD} says {record.preprocessing.dtype} {expected}",
-            where=str(directory / _IMAGES),
+            where=str(directory / IMAGES),
             fix=_REBUILD,
         )
     return CohortArrays(
@@ -142,6 +160,8 @@ def open_arrays(directory: Path) -> CohortArrays:
         truths=_column(record.truths),
         affines=_column(record.affines),
         lesion_share_lost=_column(record.lesion_share_lost),
+        shapes=_column(record.shapes or np.full((len(record.ids), 3), np.nan)),
+        spacings=_column(record.spacings or np.full((len(record.ids), 3), np.nan)),
         fingerprint=record.fingerprint,
         preprocessing=record.preprocessing,
         unit=record.unit,
@@ -153,13 +173,15 @@ def open_arrays(directory: Path) -> CohortArrays:
 _REBUILD = "Delete the folder and build the cohort again"
 
 
-def _intact(directory: Path, digest: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """Crop losses and affines of the arrays already there, if they are whole and of this fingerprint."""
+def _intact(directory: Path, digest: str) -> _Beside | None:
+    """What lies beside the arrays already there, if they are whole and of this fingerprint."""
     try:
         arrays = open_arrays(directory)
     except BadInput:
         return None
-    return (arrays.lesion_share_lost, arrays.affines) if arrays.fingerprint == digest else None
+    if arrays.fingerprint != digest or np.isnan(arrays.shapes).any():
+        return None
+    return _Beside(arrays.lesion_share_lost, arrays.affines, arrays.shapes, arrays.spacings)
 
 
 def _build_images(
@@ -168,20 +190,19 @@ def _build_images(
     directory: Path,
     workers: int | None,
     tell: Callable[[int, int], None],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Write images.npy, one scan after the other; return crop losses (M,) and affines (M, 4, 4)."""
-    total, lost, affines = len(cohort.scans), [], []
+) -> _Beside:
+    """Write images.npy, one scan after the other."""
+    total, rows = len(cohort.scans), []
     header = {"descr": np.dtype(spec.dtype).str, "fortran_order": False, "shape": (total, *spec.shape)}
-    for leftover in directory.glob(f".{_IMAGES}.*"):
+    for leftover in directory.glob(f".{IMAGES}.*"):
         leftover.unlink()
     (directory / _RECORD).unlink(missing_ok=True)
     try:
-        with atomic(directory / _IMAGES) as stream:
+        with atomic(directory / IMAGES) as stream:
             np.lib.format.write_array_header_1_0(stream, header)
-            for done, (image_DHW, share, affine) in enumerate(preprocessed(cohort.scans, spec, workers), 1):
+            for done, (image_DHW, *row) in enumerate(preprocessed(cohort.scans, spec, workers), 1):
                 stream.write(image_DHW.data)
-                lost.append(share)
-                affines.append(affine)
+                rows.append(row)
                 tell(done, total)
     except OSError as error:
         size = total * math.prod(spec.shape) * np.dtype(spec.dtype).itemsize
@@ -190,12 +211,10 @@ def _build_images(
             where=str(directory),
             fix="Free space, or choose another folder or a smaller `shape`",
         ) from error
-    return np.array(lost), np.array(affines)
+    return _Beside(*(np.array(column) for column in zip(*rows, strict=True)))
 
 
-def _record(
-    cohort: Cohort, spec: Preprocessing, digest: str, lost: np.ndarray, affines: np.ndarray
-) -> _Record:
+def _record(cohort: Cohort, spec: Preprocessing, digest: str, beside: _Beside) -> _Record:
     scans = cohort.scans
     return _Record(
         format=FORMAT,
@@ -209,8 +228,10 @@ def _record(
         sites=tuple(scan.site for scan in scans),
         groups=tuple(scan.group for scan in scans),
         truths=tuple(scan.truth for scan in scans),
-        lesion_share_lost=tuple(None if math.isnan(share) else share for share in lost.tolist()),
-        affines=affines.tolist(),
+        lesion_share_lost=tuple(None if math.isnan(share) else share for share in beside.lost.tolist()),
+        affines=beside.affines.tolist(),
+        shapes=beside.shapes.tolist(),
+        spacings=beside.spacings.tolist(),
     )
 
 
@@ -228,7 +249,7 @@ def _read_record(directory: Path) -> _Record:
 
 
 def _map_images(directory: Path) -> np.ndarray:
-    path = directory / _IMAGES
+    path = directory / IMAGES
     try:
         # Not np.load, which opens archives as well; this takes one array, and no pickled objects.
         images_MDHW: np.ndarray = np.lib.format.open_memmap(path, mode="r")

@@ -8,14 +8,29 @@ from pathlib import Path
 
 from study.badinput import BadInput
 from study.cohort.inside import check_inside
-from study.cohort.scan import Cohort, Scan
+from study.cohort.scan import Cohort, Scan, Unlabelled
 from study.cohort.table import Row, read_rows
 
 _TABLE = "participants.tsv"
+_FOLDERS = ("sub-*/anat", "sub-*/ses-*/anat")
 
 
 def is_bids(path: Path) -> bool:
     return (path / _TABLE).is_file()
+
+
+def has_subjects(path: Path) -> bool:
+    """Whether a folder has images laid out as in BIDS, with or without `participants.tsv`."""
+    return any(next(path.glob(pattern), None) for pattern in _FOLDERS)
+
+
+def bids_images(root: Path, suffix: str) -> list[Unlabelled]:
+    """The images of a data set, whose labels are not needed.
+
+    Raises:
+        BadInput: There are none of this suffix, or a link leads out of the folder.
+    """
+    return [Unlabelled(id=_id(image), image=image) for image in _images(root, suffix)]
 
 
 def read_bids(root: Path, *, label: str, label_column: str, suffix: str) -> Cohort:
@@ -63,7 +78,7 @@ def _rows(root: Path, label_column: str) -> dict[tuple[str, str], Row]:
 def _images(root: Path, suffix: str) -> list[Path]:
     found = sorted(
         path
-        for pattern in ("sub-*/anat", "sub-*/ses-*/anat")
+        for pattern in _FOLDERS
         for ending in (".nii.gz", ".nii")
         for path in root.glob(f"{pattern}/*_{suffix}{ending}")
     )
@@ -85,10 +100,14 @@ def _key(image: Path, root: Path, *, by_session: bool) -> tuple[str, str]:
 
 def _scan(image: Path, row: Row, participant: str, label_column: str) -> Scan:
     return Scan(
-        id=image.name.removesuffix(".gz").removesuffix(".nii").rpartition("_")[0],
+        id=_id(image),
         image=image,
         label=row.amount(label_column),
         site=row.text("site"),
         group=participant,
         truth=row.amount("truth") if row.text("truth") else None,
     )
+
+
+def _id(image: Path) -> str:
+    return image.name.removesuffix(".gz").removesuffix(".nii").rpartition("_")[0]

@@ -11,7 +11,7 @@ from pathlib import Path
 from study.badinput import BadInput
 from study.cohort.inside import check_inside
 from study.cohort.lesions import as_quantity, count_lesions
-from study.cohort.scan import Cohort, Scan
+from study.cohort.scan import Cohort, Scan, Unlabelled
 from study.cohort.table import Row, read_rows
 
 _ENDINGS = (".csv", ".tsv", ".parquet")
@@ -54,6 +54,22 @@ def read_manifest(path: Path, *, label: str, label_column: str, suffix: str) -> 
     ]
     unit = label_column if from_column else quantity
     return Cohort(root=table.parent, layout="manifest", unit=unit, scans=tuple(scans))
+
+
+def manifest_images(path: Path) -> list[Unlabelled]:
+    """The images that a manifest lists, whose labels are not needed.
+
+    Raises:
+        BadInput: As `read_manifest`, labels and lesion masks aside.
+    """
+    return [
+        Unlabelled(
+            id=row.need("id"),
+            image=_file(row, "image"),
+            mask=_file(row, "mask") if row.text("mask") else None,
+        )
+        for row in read_rows(_one_table(path), ("id", "image"))
+    ]
 
 
 def _candidates(path: Path) -> list[Path]:

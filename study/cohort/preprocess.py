@@ -52,6 +52,10 @@ class Preprocessed(NamedTuple):
     """Share of the lesion mask's voxels outside the crop; nan without a mask or without lesions."""
     affine: np.ndarray
     """Voxel to world (4, 4) of the new grid."""
+    shape: tuple[int, ...]
+    """Voxels of the scan as it was read, along each canonical axis."""
+    spacing: np.ndarray
+    """Of the scan as it was read, in mm (3,)."""
 
 
 def preprocess_files(
@@ -101,6 +105,8 @@ def preprocess(
         scaled_DHW.astype(spec.dtype, copy=False),
         _share_lost(lesion, ratio, start, spec.shape, where),
         _moved_affine(volume.affine, ratio, start),
+        volume.data.shape,
+        volume.spacing,
     )
 
 

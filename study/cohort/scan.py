@@ -33,6 +33,15 @@ class Scan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unlabelled:
+    """One 3D image to predict, and its region mask where it has one."""
+
+    id: str
+    image: Path
+    mask: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cohort:
     """Scans in a fixed order, and where they came from."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from study.badinput import BadInput
 from study.cohort.inside import check_inside
 from study.cohort.lesions import as_quantity, count_lesions
-from study.cohort.scan import Cohort, Scan
+from study.cohort.scan import Cohort, Scan, Unlabelled
 from study.cohort.table import Row, read_rows
 
 _IMAGE, _LESIONS, _LABELS = "pre/FLAIR.nii.gz", "wmh.nii.gz", "labels.tsv"
@@ -51,6 +51,22 @@ def read_wmh(root: Path, *, label: str, label_column: str, suffix: str) -> Cohor
             )
         )
     return Cohort(root=root, layout="wmh", unit=quantity, scans=tuple(scans))
+
+
+def wmh_images(root: Path) -> list[Unlabelled]:
+    """The images of a folder in the challenge's layout; masks are not needed.
+
+    Raises:
+        BadInput: A link leads out of the folder.
+    """
+    images = {path.parent.parent.relative_to(root).as_posix(): path for path in root.rglob(_IMAGE)}
+    folders = sorted(images)
+    for folder in folders:
+        check_inside(images[folder], root, where=str(images[folder]), what="the file")
+    return [
+        Unlabelled(id=scan_id, image=images[folder])
+        for folder, scan_id in zip(folders, _ids(folders, root), strict=True)
+    ]
 
 
 def _folders(root: Path) -> list[str]:

@@ -26,11 +26,16 @@ def train(
 
 def predict(
     export: Annotated[Path, typer.Argument(help="A folder of `setsum export` or `setsum train`.")],
-    scans: Annotated[list[Path], typer.Argument(help="NIfTI files.")],
+    scans: Annotated[
+        list[Path], typer.Argument(help="NIfTI files, folders, quoted patterns, BIDS folders, manifests.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help=".csv, .tsv or .parquet")] = Path(
         "predictions.csv"
     ),
     mask: Annotated[list[Path] | None, typer.Option(help="A region mask a scan, in the same order.")] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse scans unlike those of the training.")
+    ] = False,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Predict new scans with an exported model."""
@@ -38,5 +43,6 @@ def predict(
     from study.pipeline.progress import Progress
 
     check_output(output)
-    write_predictions(output, predict_scans(export, scans, mask or [], Progress(), device=device))
+    table = predict_scans(export, scans, mask or [], Progress(), strict=strict, device=device)
+    write_predictions(output, table)
     typer.echo(output)

@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+Tracking = Annotated[
+    str | None, typer.Option(help="Where searches can be followed: tensorboard,mlflow,wandb or some of them.")
+]
 StudyDir = Annotated[Path, typer.Argument(help="A study directory.", metavar="DIR")]
 Seed = Annotated[int | None, typer.Option(min=0, help="Everything random derives from it.")]
 Cpus = Annotated[float | None, typer.Option("--cpus-per-trial", help="CPU cores of one trial.")]

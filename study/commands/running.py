@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from study.commands.opened import print_end
-from study.commands.options import Accept, Address, Cpus, Gpus, Seed, Storage, StudyDir
+from study.commands.options import Accept, Address, Cpus, Gpus, Seed, Storage, StudyDir, Tracking
 
 
 def init(name: Annotated[str, typer.Argument(help="quick, wmh, pvs, table1, figure3, …")] = "quick") -> None:
@@ -28,6 +28,7 @@ def run(
     gpus: Gpus = None,
     address: Address = None,
     storage: Storage = None,
+    tracking: Tracking = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved study and stop.")] = False,
 ) -> None:
     """Everything: sweep, confirm, test, findings, report, export. Without a file, the quick study."""
@@ -38,7 +39,7 @@ def run(
 
     source, overrides = file_and_fields(arguments or [])
     settings = read_settings(
-        source, overrides + fields_of_options(cohort, seed, cpus, gpus, address, storage)
+        source, overrides + fields_of_options(cohort, seed, cpus, gpus, address, storage, tracking)
     )
     if dry_run:
         typer.echo(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False), nl=False)

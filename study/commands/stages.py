@@ -51,12 +51,21 @@ def report(directory: StudyDir, pseudonymise: Pseudonymise = False) -> None:
     typer.echo(write_report(existing(directory), pseudonymise=pseudonymise))
 
 
-def export(directory: StudyDir) -> None:
+def export(
+    directory: StudyDir,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", help="onnx or pt2: a graph beside the weights. Repeat for both."),
+    ] = None,
+    top: Annotated[
+        int | None, typer.Option(help="So many leading configurations of each arm, and the Pareto set.")
+    ] = None,
+) -> None:
     """Export each arm's best configuration and confirmed models."""
     from study.pipeline.export import export as export_stage
     from study.pipeline.progress import Progress
     from study.pipeline.stages import opened
 
     with opened(directory, Progress()) as prepared:
-        for folder in export_stage(prepared):
-            typer.echo(folder)
+        for path in export_stage(prepared, formats or (), top):
+            typer.echo(path)

@@ -36,6 +36,7 @@ def confirm(prepared: Prepared, progress: Progress) -> None:
             cpus_per_trial=resources.cpus_per_trial,
             gpus_per_trial=resources.gpus,
             threads=max(1, int(resources.cpus_per_trial)),
+            states=prepared.states(directory.confirm.name),
             patience=60 * resources.patience_minutes,
             progress=lambda state: update(state["done"]),
         )

@@ -25,6 +25,7 @@ from study.record import PART, StudyDirectory, read_json, remove_parts, write_js
 from study.regression.precision import fastest_precision
 from study.settings import StudySettings, validate_settings
 from study.sweep.place import check_place
+from study.sweep.trackers import check_trackers
 
 BEGUN = ("phantom", "cohort", "split.json", "provenance.json", LOCK, CLAIM)
 """What a study that was killed before its study file was written may hold."""
@@ -61,6 +62,7 @@ def _begin(settings: StudySettings, directory: StudyDirectory, progress: Progres
     read_spaces(settings)
     if settings.resources.storage is not None:
         check_place(settings.resources.storage)
+    check_trackers(settings.tracking)
     remove_parts(directory.root)
     settings = _with_phantom(settings, directory, progress)
     check_division(settings, listing(settings_cohort(settings)))

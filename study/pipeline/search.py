@@ -52,7 +52,7 @@ def _run(task: SweepTask, progress: Progress) -> None:
             best = "" if state["best"] is None else f", best {state['best']:.4g}"
             update(state["reports"], f"{counts}{best}")
 
-        run_sweep(task, progress=show)
+        run_sweep(task, progress=show, note=progress.note)
 
 
 def _task(prepared: Prepared, arm: str) -> SweepTask:
@@ -77,4 +77,5 @@ def _task(prepared: Prepared, arm: str) -> SweepTask:
         threads=max(1, int(settings.resources.cpus_per_trial)),
         patience=60 * settings.resources.patience_minutes,
         bearable_failures=settings.search.failures,
+        tracking=settings.tracking,
     )

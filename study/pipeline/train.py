@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from study.badinput import BadInput
 from study.cohort.arrays import CohortArrays, build_arrays
+from study.cohort.ranges import Ranges, write_ranges
 from study.cohort.rows import Rows
 from study.cohort.scans import read_cohort
 from study.cohort.split import Fold
@@ -20,6 +22,7 @@ from study.regression.device import check_device
 from study.regression.model import save_networks
 from study.regression.prediction import Predictor
 from study.regression.recipe import Recipe
+from study.sweep.process import settle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +39,18 @@ def train(
 ) -> list[Trained]:
     """Train a recipe on a cohort, once a seed, and write an export that `setsum predict` reads.
 
+    On the machine, the cohort and the device of the study that the recipe is from, the scores are the
+    study's, bit for bit. The process is put into the state that a study's workers have, threads included.
+
     Raises:
         BadInput: The cohort cannot be read, or holds only some of the recipe's scans.
         DivergedError: A training diverged.
     """
     check_device(device)
-    scans = read_cohort(cohort, layout)
+    settle(threads=recipe.threads or torch.get_num_threads(), gpus=float(device != "cpu"))
+    scans = read_cohort(
+        cohort, layout, label=recipe.label, label_column=recipe.label_column, suffix=recipe.suffix
+    )
     # Divided before minutes of preprocessing: too few scans are known from the list alone.
     _folds(recipe, listing(scans), _rows(recipe, listing(scans), cohort), recipe.seeds[0])
     with leaving_nothing(out), progress.stage("cohort", len(scans.scans)) as update:
@@ -56,6 +65,8 @@ def train(
         results.append(result)
         networks += trained
     save_networks(out / "model.safetensors", networks)
+    images = Rows(arrays.images_MDHW, np.array(rows))
+    write_ranges(out, Ranges.of(images, arrays.shapes[rows], arrays.spacings[rows]))
     write_yaml(out / "config.yaml", recipe.model_dump(mode="json"))
     return results
 

@@ -1,6 +1,7 @@
 """What `setsum run` and `setsum resume` carry out: a study, a series of studies, or a map of phantoms."""
 
 from collections.abc import Collection
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from study.badinput import BadInput
@@ -11,6 +12,7 @@ from study.pipeline.record_of_series import read_record
 from study.pipeline.series import is_series, run_series
 from study.record import StudyDirectory
 from study.settings import StudySettings
+from study.sweep.cluster import start_ray
 
 
 def run(settings: StudySettings, root: Path, progress: Progress) -> None:
@@ -24,13 +26,22 @@ def run(settings: StudySettings, root: Path, progress: Progress) -> None:
             raise BadInput("`map` and a series cannot both be set", where="map", fix="Take one of them out")
         run_map(settings, root, progress)
     elif is_series(settings):
-        run_series(settings, root, progress)
+        with _cluster_first(settings, root):
+            run_series(settings, root, progress)
     elif settings.experiment is not None:
         raise BadInput(
             "`experiment` belongs to a series", where="experiment", fix="Take it out, or set `series`"
         )
     else:
-        stages.run(settings, root, progress)
+        with _cluster_first(settings, root):
+            stages.run(settings, root, progress)
+
+
+def _cluster_first(settings: StudySettings, root: Path) -> AbstractContextManager[None]:
+    """Join the cluster of a new study before anything is made that would be left lying without it."""
+    directory, address = StudyDirectory(root), settings.resources.address
+    begun = directory.settings.exists() or directory.series.exists()
+    return start_ray(address) if address and not begun else nullcontext()
 
 
 def resume(root: Path, progress: Progress, accept: Collection[str] = ()) -> None:

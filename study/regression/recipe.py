@@ -33,6 +33,12 @@ class Recipe(BaseModel):
     view_seed: int = 0
     unit: str = "label"
     """What one unit of a prediction means."""
+    label: Literal["auto", "voxels", "mm3", "components"] = "auto"
+    """How labels are counted, as in a study file's `cohort`; so are the next two."""
+    label_column: str = "label"
+    suffix: str = "FLAIR"
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads that it was trained with, which decide the last bits; None takes all cores."""
     scans: tuple[str, ...] = ()
     """Ids of the scans it was trained on; a cohort that holds them is trained on these alone."""
 

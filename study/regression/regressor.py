@@ -54,7 +54,9 @@ class BaseRegressor(nn.Module):
         """Whether torch would convolve a single scan by its slow path: two then cost half as much as one."""
         maps, depth, height = self.conv2.out_channels, *images_BCDHW.shape[2:4]
         return (
-            len(images_BCDHW) == 1
+            # A graph is the same for any number of scans.
+            not torch.compiler.is_compiling()
+            and len(images_BCDHW) == 1
             and images_BCDHW.device.type == "cpu"
             and self._dtype == torch.float32
             and maps * (depth // 2) * (height // 2) <= _SLOW_UP_TO

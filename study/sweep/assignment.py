@@ -20,6 +20,7 @@ from study.cohort.split import Fold
 from study.regression.config import TrialConfig
 from study.regression.crossvalidation import CrossValidation
 from study.sweep.place import Place, read, write
+from study.sweep.staged import arrays_here
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,6 +36,8 @@ class Assignment:
         view_seed: Of the fixed views, one for a whole study.
         threads: CPU threads of a training.
         gpus: GPUs of a training, 0 for the CPU.
+        origin: Ray id of the node that hands `arrays` out to the others (`study.sweep.staged`); empty
+            where they lie there on every node.
     """
 
     arrays: Path
@@ -45,11 +48,12 @@ class Assignment:
     view_seed: int
     threads: int
     gpus: float
+    origin: str = ""
 
     @property
     def labels_M(self) -> NDArray[np.float64]:
         """(M,) of the development scans."""
-        labels: NDArray[np.float64] = self._cohort().labels[self.development]
+        labels: NDArray[np.float64] = self.cohort().labels[self.development]
         return labels
 
     @property
@@ -63,7 +67,7 @@ class Assignment:
         Raises:
             BadInput: The cohort on disk is missing, damaged or another one.
         """
-        images_MDHW = Rows(self._cohort().images_MDHW, self.development)
+        images_MDHW = Rows(self.cohort().images_MDHW, self.development)
         return CrossValidation(
             config,
             images_MDHW,
@@ -104,8 +108,13 @@ class Assignment:
         }
         write(place, json.dumps(content, indent=2).encode())
 
-    def _cohort(self) -> CohortArrays:
-        return _open(self.arrays, self.fingerprint)
+    def cohort(self) -> CohortArrays:
+        """The cohort's arrays, on this node.
+
+        Raises:
+            BadInput: They are missing, damaged, or another cohort's.
+        """
+        return _open(self.arrays, self.fingerprint, self.origin)
 
 
 @lru_cache(maxsize=4)
@@ -118,7 +127,8 @@ def read_assignment(place: Place) -> Assignment:
 
 
 @lru_cache(maxsize=4)
-def _open(directory: Path, fingerprint: str) -> CohortArrays:
+def _open(directory: Path, fingerprint: str, origin: str) -> CohortArrays:
+    directory = arrays_here(directory, fingerprint, origin)
     arrays = open_arrays(directory)
     if arrays.fingerprint != fingerprint:
         raise BadInput(

@@ -14,6 +14,7 @@ import ray
 from filelock import FileLock, Timeout
 from ray._private import ray_constants
 
+import study
 from study.badinput import BadInput
 
 OBJECT_STORE_BYTES = 150 * 2**20
@@ -28,17 +29,26 @@ PATIENCE_S = 10
 """Seconds that a cluster has to answer."""
 
 QUIET = {
+    # The search itself says how many trials may wait, see `study.sweep.following`.
+    "TUNE_MAX_PENDING_TRIALS_PG": "100000",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "WANDB_ERROR_REPORTING": "false",
     # A state of all trials that nothing reads back; it is still written at a sweep's beginning and end.
     "TUNE_GLOBAL_CHECKPOINT_S": "inf",
 }
 LOCAL = QUIET | {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Of a Ray started here; the last keeps its processes on loopback, see `_start_on_loopback`."""
+IN_WORKERS = {"RAY_CHDIR_TO_TRIAL_DIR": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+"""What a cluster's workers have to know; those of a Ray started here inherit it."""
+
+STARTED, JOINED = "started", "joined"
+_running = ""
+"""How `start_ray` came by the Ray of this process: `STARTED`, `JOINED`, or not at all."""
 
 
 @contextmanager
@@ -61,9 +71,21 @@ def start_ray(address: str | None = None, cpus: int | None = None) -> Iterator[N
                 _connect(address)
             else:
                 _start_on_loopback(cpus, temporary)
+            _remember(JOINED if address else STARTED)
             yield
         finally:
+            _remember("")
             ray.shutdown()
+
+
+def joined() -> bool:
+    """Whether the running Ray is a cluster that `start_ray` joined by its address."""
+    return _running == JOINED
+
+
+def started_here() -> bool:
+    """Whether the running Ray is this machine's alone, from `start_ray`."""
+    return _running == STARTED
 
 
 def places(cpus: float, gpus: float) -> int:
@@ -81,17 +103,27 @@ def places(cpus: float, gpus: float) -> int:
             f"a trial needs more than 0 CPUs and a share of a GPU or whole GPUs, got {cpus:g} and {gpus:g}",
             fix="Change --cpus-per-trial or --gpus-per-trial",
         )
-    listed: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    nodes = [node["Resources"] for node in listed if node["Alive"]]
-    room = sum(_room(node, cpus, gpus) for node in nodes)
-    if room == 0:
+    found = room(cpus, gpus)
+    if found == 0:
+        nodes = [node["Resources"] for node in living_nodes()]
         largest = [max((node.get(kind, 0) for node in nodes), default=0) for kind in ("CPU", "GPU")]
         raise BadInput(
             f"no node has room for a trial of {cpus:g} CPUs and {gpus:g} GPUs; "
             f"the largest has {largest[0]:g} CPUs and {largest[1]:g} GPUs",
             fix="Lower --cpus-per-trial or --gpus-per-trial, or join another cluster with --address",
         )
-    return room
+    return found
+
+
+def room(cpus: float, gpus: float) -> int:
+    """`places`, or 0 where none fits."""
+    return sum(_room(node["Resources"], cpus, gpus) for node in living_nodes())
+
+
+def living_nodes() -> list[dict[str, Any]]:
+    """The nodes of the running Ray as `ray.nodes` describes them: `NodeID`, `Resources`, ..."""
+    listed: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return [node for node in listed if node["Alive"]]
 
 
 def _room(node: dict[str, float], cpus: float, gpus: float) -> int:
@@ -131,23 +163,67 @@ def _start_on_loopback(cpus: int | None, temporary: str) -> None:
 
 
 def _connect(address: str) -> None:
+    if address.startswith("ray://"):
+        raise BadInput(
+            "a study's driver runs on a node of its cluster, not at the far end of a Ray Client",
+            where=f"--address {address}",
+            fix="Run it there with --address auto, by `ray job submit` or as in deploy/",
+        )
+    said = [""]
     try:
-        host, _, port = address.removeprefix("ray://").rpartition(":")
+        host, _, port = address.rpartition(":")
         if host and port.isdigit():
             # Ray itself takes minutes to give up.
             socket.create_connection((host, int(port)), PATIENCE_S).close()
-        ray.init(
-            address=address,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            runtime_env={"env_vars": {"RAY_CHDIR_TO_TRIAL_DIR": "0"}},
-        )
-    except (OSError, RuntimeError, ValueError) as error:
+        with _standard_error_kept() as said:
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env=_shipped(),
+            )
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        token = isinstance(error, ray.exceptions.AuthenticationError) or "InvalidAuthToken" in said[0]
+        reason = "without its token it turns everybody away" if token else str(error)
         raise BadInput(
-            f"no Ray cluster answers ({error})",
+            f"no Ray cluster answers ({reason})",
             where=f"--address {address}",
-            fix="Start one (ray start --head), or leave --address out to use this machine",
+            fix="Set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN to what the cluster was started with"
+            if token
+            else "Start one (ray start --head), or leave --address out to use this machine",
         ) from None
+
+
+@contextmanager
+def _standard_error_kept() -> Iterator[list[str]]:
+    """What is written to standard error meanwhile, Ray's C++ included: a line a second for a wrong token."""
+    said, before = [""], os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield said
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+            kept.seek(0)
+            said[0] = kept.read().decode(errors="replace")
+
+
+def _shipped() -> dict[str, Any]:
+    """The package's own code goes to every node, so that all of them run the driver's.
+
+    Nothing else lies in its folder. What a job ships of its own (`ray job submit --working-dir`) is added
+    by Ray, which refuses a field that both set.
+    """
+    return {
+        "py_modules": [str(Path(study.__file__).parent)],
+        "env_vars": IN_WORKERS,
+    }
+
+
+def _remember(how: str) -> None:
+    global _running
+    _running = how
 
 
 @contextmanager

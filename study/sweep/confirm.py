@@ -18,7 +18,9 @@ from study.regression.objective import is_out_of_memory
 from study.sweep.assignment import Assignment
 from study.sweep.cluster import places, start_ray
 from study.sweep.confirm_job import TRACE, ConfirmJob, bring_home, is_done, reports_saved, train, write_result
+from study.sweep.following import following
 from study.sweep.interrupt import InterruptedInOrderError, orderly_end
+from study.sweep.nodes import ready
 from study.sweep.place import is_remote
 
 ATTEMPTS = 3
@@ -57,6 +59,7 @@ def run_jobs(
     cpus_per_trial: float,
     gpus_per_trial: float,
     threads: int,
+    states: str,
     patience: float,
     progress: Progress,
 ) -> None:
@@ -71,6 +74,7 @@ def run_jobs(
         cpus_per_trial: CPUs that a job occupies.
         gpus_per_trial: GPUs that a job occupies, or its share of one.
         threads: CPU threads a job computes with.
+        states: Folder of all jobs' places.
         patience: Seconds without a report after which a job counts as hung.
         progress: Called with `done`, `failed`, `total`.
 
@@ -97,7 +101,11 @@ def run_jobs(
     if not todo:
         return
     with start_ray(), orderly_end() as asked:
-        room = places(cpus_per_trial, gpus_per_trial)
+        places(cpus_per_trial, gpus_per_trial)
+        room = following(cpus_per_trial, gpus_per_trial)
+        shared = ready(base, states)
+        for work in todo:
+            work.assignment = replace(work.assignment, origin=shared.origin)
         remote = ray.remote(train).options(num_cpus=cpus_per_trial, num_gpus=gpus_per_trial, max_retries=0)
 
         def ended(well: bool) -> None:
@@ -110,7 +118,7 @@ def run_jobs(
 def _work_through(
     todo: Sequence[_Work],
     start: Start,
-    room: int,
+    room: Callable[[], int],
     patience: float,
     asked: Event,
     ended: Callable[[bool], None],
@@ -118,12 +126,16 @@ def _work_through(
     waiting, running = deque(todo), dict[ray.ObjectRef[bool], _Work]()
     every = LOOK_FAR_EVERY_S if is_remote(todo[0].job.place) else LOOK_EVERY_S
     while waiting or running:
-        while waiting and len(running) < room and not asked.is_set():
+        while waiting and len(running) < room() and not asked.is_set():
             work = waiting.popleft()
             work.saved, work.heard = reports_saved(work.job), time.monotonic()
             running[start(work.job, work.assignment)] = work
         if not running:
-            raise InterruptedInOrderError
+            if asked.is_set():
+                raise InterruptedInOrderError
+            # Every node with room is away.
+            time.sleep(LOOK_EVERY_S)
+            continue
         ready, _ = ray.wait(list(running), num_returns=1, timeout=every)
         for task in ready:
             work = running.pop(task)

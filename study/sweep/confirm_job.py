@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from study.cohort.arrays import open_arrays
 from study.cohort.split import Fold
 from study.record import read_json
 from study.regression.config import TrialConfig
@@ -165,7 +164,7 @@ def _scores(job: ConfirmJob, assignment: Assignment, reports: list[Report]) -> d
 
 
 def _oof(job: ConfirmJob, assignment: Assignment, report: Report) -> Any:  # noqa: ANN401
-    cohort = open_arrays(assignment.arrays)
+    cohort = assignment.cohort()
     return oof_frame(
         "confirm",
         job.arm,

@@ -7,9 +7,8 @@ memory. The share that comes out is enforced by `study.sweep.process.settle`.
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor
-from typing import Any
 
 import ray
 import torch
@@ -18,8 +17,10 @@ from torch.profiler import ProfilerActivity, profile
 from study.regression.config import TrialConfig
 from study.regression.device import LARGEST_CHUNK
 from study.sweep.assignment import Assignment
+from study.sweep.cluster import living_nodes, started_here
 from study.sweep.process import CONTEXT_BYTES, forget_peak_memory, peak_memory_mb, settle
 from study.sweep.spaces import Space
+from study.sweep.staged import hand_out
 
 MARGIN = 1.3
 """A trial may take so many times the memory measured: other draws, and what the allocator keeps."""
@@ -118,6 +119,8 @@ def measure_trial(assignment: Assignment, config: TrialConfig) -> Measured:
 
 def measure_alone(assignment: Assignment, config: TrialConfig, cpus: float) -> Measured:
     """`measure_trial` in a process of the running Ray that holds the CPUs and the assignment's GPUs."""
+    if not started_here():
+        assignment = replace(assignment, origin=hand_out(assignment.arrays, assignment.fingerprint))
     task = ray.remote(measure_trial).options(num_cpus=cpus, num_gpus=assignment.gpus, max_retries=1)
     measured: Measured = ray.get(task.remote(assignment, config))
     return measured
@@ -125,8 +128,7 @@ def measure_alone(assignment: Assignment, config: TrialConfig, cpus: float) -> M
 
 def cpu_places_a_gpu(cpus: float) -> int:
     """For how many trials with so many CPUs each there is room beside every GPU; 0 without any GPU."""
-    listed: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    nodes = [node["Resources"] for node in listed if node["Alive"] and node["Resources"].get("GPU", 0) >= 1]
+    nodes = [node["Resources"] for node in living_nodes() if node["Resources"].get("GPU", 0) >= 1]
     return min((int(node.get("CPU", 0) / node["GPU"] / cpus + 1e-9) for node in nodes), default=0)
 
 

@@ -151,7 +151,10 @@ class Recorder(tune.Callback):
                 ray.kill(actor)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:
+        """Its process or its node was lost; it waits to be started again."""
         self.heard.pop(trial.trial_id, None)
+        self.running.pop(trial.trial_id, None)
+        self._tell()
         # No trial's fault, and none is to count as failed for it.
         try:
             check_place(self.place)

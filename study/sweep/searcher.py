@@ -7,11 +7,12 @@ own configuration; each carries the attributes that join Optuna's records with R
 """
 
 from collections.abc import Callable, Collection, Mapping
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 import optuna
 from optuna.trial import TrialState
+from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from study.regression.config import TrialConfig
@@ -32,6 +33,7 @@ class StudySearch(OptunaSearch):
         pruned: Ray ids of the trials that the scheduler stopped early; filled while the sweep runs.
         attributes: Written to each trial that is started.
         ending: Whether no further trial is to be started.
+        room: How many trials may be under way at once, at the moment.
     """
 
     def __init__(
@@ -43,8 +45,10 @@ class StudySearch(OptunaSearch):
         pruned: Collection[str],
         attributes: Mapping[str, object],
         ending: Callable[[], bool] = lambda: False,
+        room: Callable[[], float] = lambda: inf,
     ) -> None:
-        self.space, self.study, self.describe, self.ending = space, study, describe, ending
+        self.space, self.study, self.describe = space, study, describe
+        self.ending, self.room = ending, room
         self.pruned, self.attributes = pruned, attributes
         self.domains = distributions(space)
         self.left_behind = interrupted(study)
@@ -56,13 +60,16 @@ class StudySearch(OptunaSearch):
     def _setup_study(self, mode: str | list[str]) -> None:
         """The study is there already."""
 
-    def suggest(self, trial_id: str) -> dict[str, object] | None:
-        """The next trial's Ray configuration; none while the sweep is ending.
+    def suggest(self, trial_id: str) -> Any:  # noqa: ANN401 - Ray's `FINISHED` is a text
+        """The next trial's Ray configuration; none while the sweep is ending or has no room for it.
 
         Raises:
             OSError: The storage has lost what was written to it: it gives a number out again.
         """
         if self.ending():
+            # With nothing under way Tune would ask on for minutes.
+            return None if self.started else Searcher.FINISHED
+        if len(self.started) >= self.room():
             return None
         trial, told = self._next()
         if trial.number in self.numbers:

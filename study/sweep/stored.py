@@ -16,13 +16,14 @@ import optuna
 from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock, JournalStorage
+from optuna.storages.journal import JournalFileSymlinkLock, JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search.optuna import OptunaSearch
 from sqlalchemy.exc import SQLAlchemyError
 
 from study.badinput import BadInput
 from study.password import HIDDEN, expand
+from study.sweep.held import Journal
 from study.sweep.samplers import SAMPLERS
 from study.sweep.spaces import Space
 
@@ -53,10 +54,10 @@ def open_storage(storage: str | Path) -> BaseStorage:
         path.parent.mkdir(parents=True, exist_ok=True)
         _mend(path)
         try:
-            return JournalStorage(JournalFileBackend(str(path)))
+            return JournalStorage(Journal(str(path)))
         except (KeyError, ValueError, AssertionError, IndexError):
             path.replace(_free_name(path))
-            return JournalStorage(JournalFileBackend(str(path)))
+            return JournalStorage(Journal(str(path)))
 
 
 def open_existing(storage: str | Path) -> BaseStorage:
@@ -70,7 +71,7 @@ def open_existing(storage: str | Path) -> BaseStorage:
             return RDBStorage(url, skip_table_creation=True)
         if not Path(storage).is_file():
             raise FileNotFoundError("no such file")
-        return JournalStorage(JournalFileBackend(str(storage)))
+        return JournalStorage(Journal(str(storage)))
 
 
 @contextmanager

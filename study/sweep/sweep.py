@@ -22,11 +22,15 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler
 
 from study.badinput import BadInput
+from study.regression.allocator import return_freed_memory
 from study.regression.config import TrialConfig
 from study.sweep.cluster import places, start_ray
 from study.sweep.domains import Searched
 from study.sweep.failures import bearable, check_failures
+from study.sweep.following import wanted
+from study.sweep.held import hold_once
 from study.sweep.interrupt import InterruptedInOrderError, orderly_end
+from study.sweep.nodes import ready
 from study.sweep.place import below
 from study.sweep.rebuilt import recorded_trials
 from study.sweep.recorder import Progress, Recorder, trial_folder
@@ -37,6 +41,7 @@ from study.sweep.spaces import Space
 from study.sweep.stopping import Stopping
 from study.sweep.stored import DATABASE_ERRORS, GONE, database_at_hand, ended, open_storage, open_study
 from study.sweep.task import SweepTask
+from study.sweep.tracking import Note, tracked
 from study.sweep.trainable import SetSumTrial
 
 LOT, LOT_EACH = 200, 20
@@ -53,10 +58,10 @@ OS_ERRORS = ("OSError", "FileNotFoundError", "PermissionError", "BlockingIOError
 """How a traceback's last line begins when storage was at fault."""
 
 
-def run_sweep(task: SweepTask, *, progress: Progress) -> None:
+def run_sweep(task: SweepTask, *, progress: Progress, note: Note = lambda line: None) -> None:
     """Search an arm until its trials or hours are spent; a finished arm returns at once.
 
-    Starts Ray on this machine unless it runs already.
+    Starts Ray on this machine unless it runs already. `note` is told of tracking that fails.
 
     Raises:
         BadInput: The space, the stored search, the cohort or the resources do not fit, or more trials
@@ -75,9 +80,11 @@ def run_sweep(task: SweepTask, *, progress: Progress) -> None:
         asked = stack.enter_context(orderly_end())
         while not _spent(task, study):
             before = len(ended(study))
-            _fit(task, study, progress, asked)
+            _fit(task, study, progress, note, asked)
+            hold_once(ended(study))
             # Ray's trials hold each other: they would stay until Python happens to look for cycles.
             gc.collect()
+            return_freed_memory()
             check_failures(task, study)
             if asked.is_set() and not _spent(task, study):
                 raise InterruptedInOrderError
@@ -129,11 +136,12 @@ def _spent(task: SweepTask, study: optuna.Study) -> bool:
     return len(ended(study)) >= task.wanted
 
 
-def _fit(task: SweepTask, study: optuna.Study, progress: Progress, asked: Event) -> None:
+def _fit(task: SweepTask, study: optuna.Study, progress: Progress, note: Note, asked: Event) -> None:
     stopping = Stopping(asked, bearable(task, study))
-    room = places(task.cpus_per_trial, task.gpus_per_trial)
+    lot = max(LOT, LOT_EACH * places(task.cpus_per_trial, task.gpus_per_trial))
+    assignment = ready(task.assignment(), task.states)
     run = _next_run(task.directory)
-    task.assignment().write(below(task.states, run.name, ASSIGNMENT))
+    assignment.write(below(task.states, run.name, ASSIGNMENT))
     scheduler, pruned = _scheduler(task, study)
     searcher = StudySearch(
         task.space,
@@ -142,6 +150,7 @@ def _fit(task: SweepTask, study: optuna.Study, progress: Progress, asked: Event)
         pruned=pruned,
         attributes={**task.attributes(), "run": run.name},
         ending=asked.is_set,
+        room=wanted(task.cpus_per_trial, task.gpus_per_trial),
     )
     reports = _largest(task.space, "reports")
     recorder = Recorder(
@@ -156,12 +165,12 @@ def _fit(task: SweepTask, study: optuna.Study, progress: Progress, asked: Event)
         stopping=stopping,
         patience=task.patience,
     )
-    tuner = tune.Tuner(
-        tune.with_resources(SetSumTrial, {"cpu": task.cpus_per_trial, "gpu": task.gpus_per_trial}),
-        tune_config=_tune_config(task, study, searcher, scheduler, room),
-        run_config=_run_config(task, run.name, recorder, stopping, reports),
-    )
-    with _quiet():
+    with _quiet(), tracked(task, pruned, note) as tracking:
+        tuner = tune.Tuner(
+            tune.with_resources(SetSumTrial, {"cpu": task.cpus_per_trial, "gpu": task.gpus_per_trial}),
+            tune_config=_tune_config(task, study, searcher, scheduler, lot),
+            run_config=_run_config(task, run.name, [recorder, *tracking], stopping, reports),
+        )
         try:
             tuner.fit()
         except ray.tune.TuneError as error:
@@ -179,28 +188,26 @@ def _tune_config(
     study: optuna.Study,
     searcher: StudySearch,
     scheduler: FIFOScheduler,
-    room: int,
+    lot: int,
 ) -> tune.TuneConfig:
-    timed, lot = task.timed, max(LOT, LOT_EACH * room)
     return tune.TuneConfig(
         search_alg=searcher,
         scheduler=scheduler,
-        num_samples=lot if timed else min(lot, task.wanted - len(ended(study))),
-        time_budget_s=_seconds_left(task) if timed else None,
-        max_concurrent_trials=room,
+        num_samples=lot if task.timed else min(lot, task.wanted - len(ended(study))),
+        time_budget_s=_seconds_left(task) if task.timed else None,
         reuse_actors=True,
         trial_dirname_creator=lambda trial: trial_folder(trial.config["trial"]),
     )
 
 
 def _run_config(
-    task: SweepTask, run: str, recorder: Recorder, stopping: Stopping, reports: int
+    task: SweepTask, run: str, callbacks: list[tune.Callback], stopping: Stopping, reports: int
 ) -> tune.RunConfig:
     return tune.RunConfig(
         name=run,
         storage_path=task.states,
         verbose=0,
-        callbacks=[recorder],
+        callbacks=callbacks,
         stop=stopping,
         failure_config=tune.FailureConfig(max_failures=RETRIES),
         # The recorder removes superseded ones.

@@ -12,6 +12,7 @@ from study.cohort.split import Fold
 from study.sweep.assignment import Assignment
 from study.sweep.spaces import Space, check_space
 from study.sweep.stored import stored_name
+from study.sweep.trackers import Kind
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,6 +39,7 @@ class SweepTask:
         threads: CPU threads a trial computes with.
         patience: Seconds without a report after which a trial counts as hung.
         bearable_failures: Share of the trials that may fail before the sweep is stopped.
+        tracking: Where the search can be followed; files go into `STUDY/tracking`.
     """
 
     space: Space
@@ -58,6 +60,7 @@ class SweepTask:
     threads: int
     patience: float
     bearable_failures: float
+    tracking: tuple[Kind, ...] = ()
 
     @property
     def arm(self) -> str:

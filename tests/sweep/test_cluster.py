@@ -10,6 +10,7 @@ import ray
 
 from study.badinput import BadInput
 from study.sweep.cluster import start_ray
+from study.sweep.following import following, wanted
 
 
 def closed_port():
@@ -26,6 +27,33 @@ def test_an_address_where_nothing_answers_is_refused(monkeypatch):
             start_ray(address),
         ):
             pytest.fail("connected to nothing")
+
+
+def test_a_client_s_address_is_refused_with_what_to_do_instead(monkeypatch):
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with pytest.raises(BadInput, match="--address auto"), start_ray("ray://127.0.0.1:10001"):
+        pytest.fail("connected as a client")
+
+
+def test_a_cluster_that_does_not_answer_leaves_no_study_behind(tmp_path):
+    address = f"127.0.0.1:{closed_port()}"
+    command = [sys.executable, "-m", "study.cli", "run", "--out", tmp_path / "new", "--address", address]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_room_follows_the_nodes(monkeypatch):
+    nodes = [{"Alive": True, "Resources": {"CPU": 4, "GPU": 2}}, {"Alive": True, "Resources": {"CPU": 3}}]
+    monkeypatch.setattr(ray, "nodes", lambda: nodes)
+    monkeypatch.setattr("study.sweep.following.LOOK_EVERY_S", 0)
+    by_cpu, by_gpu, asked_for = following(1, 0), following(1, 0.5), wanted(1, 0)
+    assert (by_cpu(), by_gpu()) == (7, 4)
+    nodes[0]["Alive"] = False
+    assert (by_cpu(), by_gpu(), asked_for()) == (3, 0, 3)
+    # What waits on a cluster is what makes it grow.
+    monkeypatch.setattr("study.sweep.cluster._running", "joined")
+    assert asked_for() == 4
 
 
 @pytest.mark.usefixtures("local_ray")

@@ -15,7 +15,7 @@ SPACE = read_space(built_in_arms()["set_sum"])
 class Run:
     """A driver's view of one run on a shared storage."""
 
-    def __init__(self, storage):
+    def __init__(self, storage, **limits):
         self.study = open_study(SPACE, storage, sampler="tpe", seed=1, identity={})
         self.pruned = set()
         self.search = StudySearch(
@@ -24,6 +24,7 @@ class Run:
             describe=lambda number, config: {"trial": number, "config": config.model_dump()},
             pruned=self.pruned,
             attributes={"arm": "set_sum", "seed": 1},
+            **limits,
         )
 
     def stored(self, number):
@@ -127,3 +128,29 @@ def test_a_storage_that_gives_a_number_out_again_has_lost_what_it_held(storage, 
     monkeypatch.setattr(run.study, "ask", lambda: again)
     with pytest.raises(OSError, match="no longer holds"):
         run.search.suggest("b")
+
+
+def test_no_more_trials_are_under_way_than_there_is_room_for_at_the_moment(storage):
+    room = [2]
+    search = Run(storage, room=lambda: room[0]).search
+    assert search.suggest("a")
+    assert search.suggest("b")
+    assert search.suggest("c") is None
+    room[0] = 3
+    assert search.suggest("c")
+    room[0] = 1
+    for name in "ab":
+        search.on_trial_complete(name, result(2, status="completed", final=1.5))
+        assert search.suggest("d") is None
+    search.on_trial_complete("c", error=True)
+    assert search.suggest("d")
+
+
+def test_a_sweep_asked_to_end_while_no_node_has_room_ends_at_once(storage):
+    asked = [False]
+    search = Run(storage, room=lambda: int(not asked[0]), ending=lambda: asked[0]).search
+    search.suggest("a")
+    asked[0] = True
+    assert search.suggest("b") is None
+    search.on_trial_complete("a", result(2, status="completed", final=1.5))
+    assert search.suggest("b") == "FINISHED"
