@@ -39,6 +39,7 @@ def confirm(prepared: Prepared, progress: Progress) -> None:
             cpus_per_trial=resources.cpus_per_trial,
             gpus_per_trial=resources.gpus,
             threads=resources.threads,
+            states=prepared.states(directory.confirm.name),
             patience=60 * resources.patience_minutes,
             **told,
         )

@@ -21,7 +21,7 @@ from study.sweep.confirm_job import TRACE, ConfirmJob, bring_home, is_done, repo
 from study.sweep.following import following
 from study.sweep.interrupt import InterruptedInOrderError, orderly_end
 from study.sweep.nodes import ready
-from study.sweep.place import above, is_remote
+from study.sweep.place import is_remote
 
 ATTEMPTS = 3
 """Of a job whose process died, hung, or ran out of memory; one that raises otherwise is not tried again."""
@@ -60,6 +60,7 @@ def run_jobs(
     cpus_per_trial: float,
     gpus_per_trial: float,
     threads: int,
+    states: str,
     patience: float,
     progress: Progress,
     watch: Watch = lambda running: None,
@@ -75,6 +76,7 @@ def run_jobs(
         cpus_per_trial: CPUs that a job occupies.
         gpus_per_trial: GPUs that a job occupies, or its share of one.
         threads: CPU threads a job computes with.
+        states: Folder of all jobs' places.
         patience: Seconds without a report after which a job counts as hung.
         progress: Called with `done`, `failed`, `total`.
         watch: Called now and then with the running jobs, each with its saved reports (see `reports_saved`).
@@ -104,7 +106,7 @@ def run_jobs(
     with start_ray(), orderly_end() as asked:
         places(cpus_per_trial, gpus_per_trial)
         room = following(cpus_per_trial, gpus_per_trial)
-        shared = ready(base, above(above(jobs[0].place)))
+        shared = ready(base, states)
         for work in todo:
             work.assignment = replace(work.assignment, origin=shared.origin)
         remote = ray.remote(train).options(num_cpus=cpus_per_trial, num_gpus=gpus_per_trial, max_retries=0)

@@ -3,7 +3,6 @@
 import os
 import platform
 import secrets
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -13,9 +12,11 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from study.badinput import BadInput
 from study.sweep.assignment import Assignment
 from study.sweep.cluster import living_nodes, started_here
-from study.sweep.place import Place, below, read, remove, write
+from study.sweep.place import Place, below, beside, exists, read, remove_folder, write
 from study.sweep.staged import hand_out
 
+MARKER = "marker"
+"""What the driver writes for every node to read."""
 PATIENCE_S = 300
 """Seconds that a node has to answer: its first worker imports torch, and a cohort may be copied there."""
 _seen: set[tuple[str, str, str]] = set()
@@ -30,7 +31,7 @@ def ready(assignment: Assignment, storage: Place) -> Assignment:
 
     Args:
         assignment: With the arrays where the driver sees them.
-        storage: Folder or bucket that every node has to write to.
+        storage: Folder, on a disk or in a bucket, that every node has to write to.
 
     Raises:
         BadInput: A node, named, cannot.
@@ -47,28 +48,27 @@ def ready(assignment: Assignment, storage: Place) -> Assignment:
 
 
 def _look_at(nodes: list[dict[str, Any]], assignment: Assignment, storage: Place) -> None:
-    marker = f".nodes-{secrets.token_hex(8)}"
-    write(below(storage, marker), marker.encode())
+    name = f".nodes-{secrets.token_hex(8)}"
+    marker = below(storage, name, MARKER)
+    write(marker, MARKER.encode())
     try:
         asked = {
-            node["NodeID"]: _asked(node["NodeID"]).remote(str(storage), marker, node["NodeID"], assignment)
+            node["NodeID"]: _asked(node["NodeID"]).remote(marker, node["NodeID"], assignment)
             for node in nodes
         }
         ray.wait(list(asked.values()), num_returns=len(asked), timeout=PATIENCE_S)
         unfit = {
             f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})": trouble
             for node in nodes
-            if (trouble := _answer(asked[node["NodeID"]], node["NodeID"], storage, marker))
+            if (trouble := _answer(asked[node["NodeID"]], node["NodeID"], below(storage, name)))
         }
     finally:
-        for name in (marker, *(_proof(marker, node["NodeID"]) for node in nodes)):
-            with suppress(OSError):
-                remove(below(storage, name))
+        remove_folder(below(storage, name))
     if unfit:
         raise BadInput(
             "; ".join(f"the node {name} {trouble}" for name, trouble in unfit.items()),
             where=str(storage),
-            fix="Mend this, or take the node away; --out is a folder on storage that all nodes share",
+            fix="Mend this, or take the node away; --out or --storage is on storage that all nodes share",
         )
 
 
@@ -77,11 +77,11 @@ def _asked(node: str) -> Any:  # noqa: ANN401
     return ray.remote(look).options(num_cpus=0, max_retries=0, scheduling_strategy=there)
 
 
-def _answer(task: "ray.ObjectRef[str]", node: str, storage: Place, marker: str) -> str:
+def _answer(task: "ray.ObjectRef[str]", node: str, folder: str) -> str:
     """What is wrong with a node, nothing for one that has left."""
     try:
         found: str = ray.get(task, timeout=0)
-        if not found and not _is_there(below(storage, _proof(marker, node))):
+        if not found and not exists(below(folder, node)):
             return "writes to another folder of the same name"
         return found
     except ray.exceptions.GetTimeoutError:
@@ -91,22 +91,22 @@ def _answer(task: "ray.ObjectRef[str]", node: str, storage: Place, marker: str) 
         return "" if gone else f"runs no task ({_last_line(error)})"
 
 
-def look(storage: Place, marker: str, node: str, assignment: Assignment) -> str:
+def look(marker: str, node: str, assignment: Assignment) -> str:
     """On a node: what a trial would stumble over there, nothing where all is well."""
-    return _storage_trouble(storage, marker, node) or _code_trouble() or _cohort_trouble(assignment)
+    return _storage_trouble(marker, node) or _code_trouble() or _cohort_trouble(assignment)
 
 
-def _storage_trouble(storage: Place, marker: str, node: str) -> str:
+def _storage_trouble(marker: str, node: str) -> str:
     try:
-        if read(below(storage, marker)).decode() != marker:
+        if read(marker) != MARKER.encode():
             return "reads another file than was written"
-        write(below(storage, _proof(marker, node)), f"{platform.node()} {os.getpid()}".encode())
+        write(beside(marker, node), f"{platform.node()} {os.getpid()}".encode())
     except FileNotFoundError:
         return "does not see this folder"
     except BadInput as error:
-        return f"cannot write here{error.what.removeprefix('cannot be written')}"
-    except OSError as error:
-        return f"cannot use it ({error})"
+        return f"cannot write here ({error.what})"
+    except (OSError, ValueError) as error:
+        return f"cannot write here ({error})"
     return ""
 
 
@@ -125,17 +125,6 @@ def _cohort_trouble(assignment: Assignment) -> str:
     except (BadInput, OSError) as error:
         return f"cannot hold a copy of the cohort ({error})"
     return ""
-
-
-def _proof(marker: str, node: str) -> str:
-    return f"{marker}-{node[:16]}"
-
-
-def _is_there(place: Place) -> bool:
-    try:
-        return bool(read(place))
-    except OSError:
-        return False
 
 
 def _last_line(error: Exception) -> str:

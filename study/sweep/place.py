@@ -35,12 +35,10 @@ def below(place: Place, *names: str) -> str:
     return f"{scheme}://{'/'.join([rest.strip('/'), *names])}{mark}{parameters}"
 
 
-def above(place: Place) -> str:
-    """The place that holds a place; a URI's parameters stay at its end."""
-    if not is_remote(place):
-        return str(Path(place).parent)
-    path, mark, parameters = str(place).partition("?")
-    return f"{path.rpartition('/')[0]}{mark}{parameters}"
+def beside(place: str, name: str) -> str:
+    """Another file of the same folder."""
+    path, mark, parameters = place.partition("?") if is_remote(place) else (place, "", "")
+    return f"{path.rpartition('/')[0]}/{name}{mark}{parameters}"
 
 
 def opened(place: Place) -> tuple[FileSystem, str]:
@@ -67,6 +65,16 @@ def folders(place: Place, beginning: str) -> list[str]:
     found = filesystem.get_file_info(FileSelector(path, allow_not_found=True))
     names = [entry.base_name for entry in found if entry.type == FileType.Directory]
     return sorted(name for name in names if name.startswith(beginning))
+
+
+def exists(place: Place) -> bool:
+    """Whether a file is there.
+
+    Raises:
+        OSError: There is no connection.
+    """
+    filesystem, path = opened(place)
+    return bool(filesystem.get_file_info(path).type == FileType.File)
 
 
 def read(place: Place) -> bytes:

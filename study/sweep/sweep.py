@@ -31,7 +31,7 @@ from study.sweep.following import wanted
 from study.sweep.held import hold_once
 from study.sweep.interrupt import InterruptedInOrderError, orderly_end
 from study.sweep.nodes import ready
-from study.sweep.place import above, below
+from study.sweep.place import below
 from study.sweep.rebuilt import recorded_trials
 from study.sweep.recorder import Progress, Recorder, trial_folder
 from study.sweep.results import Results, seconds_used
@@ -139,7 +139,7 @@ def _spent(task: SweepTask, study: optuna.Study) -> bool:
 def _fit(task: SweepTask, study: optuna.Study, progress: Progress, note: Note, asked: Event) -> None:
     stopping = Stopping(asked, bearable(task, study))
     lot = max(LOT, LOT_EACH * places(task.cpus_per_trial, task.gpus_per_trial))
-    assignment = ready(task.assignment(), above(task.states))
+    assignment = ready(task.assignment(), task.states)
     run = _next_run(task.directory)
     assignment.write(below(task.states, run.name, ASSIGNMENT))
     scheduler, pruned = _scheduler(task, study)

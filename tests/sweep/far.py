@@ -25,7 +25,6 @@ def tasks(study, states=None, **changes):
             arm,
             training=TRAINING,
             sampler="tpe",
-            study=study.name,
             states=below(states or study.resolve(), "sweeps", arm),
             **changes,
         )
@@ -62,6 +61,7 @@ def work(study, states=None, **changes):
         cpus_per_trial=1,
         gpus_per_trial=0,
         threads=1,
+        states=below(states or study.resolve(), "confirm"),
         patience=600.0,
         progress=lambda event: None,
     )

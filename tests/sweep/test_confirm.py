@@ -48,6 +48,7 @@ def run(root, jobs, patience=600.0):
         cpus_per_trial=2,
         gpus_per_trial=0,
         threads=1,
+        states=str(root / "confirm"),
         patience=patience,
         progress=lambda event: told.append(dict(event)),
     )

@@ -76,7 +76,7 @@ def make_task(study: Path, arm: str = "base", **changes) -> SweepTask:
         "sampler": "random",
         "scheduler": "fifo",
         "storage": study / "optuna.journal",
-        "study": "tiny",
+        "study": study.name,
         "directory": study / "sweeps" / arm,
         "states": str(study.resolve() / "sweeps" / arm),
         "cpus_per_trial": 1,
