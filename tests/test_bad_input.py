@@ -120,6 +120,7 @@ FIELDS = {
     "more test scans than scans": (["split.test=8"], "`test` < 8"),
     "more development scans than scans": (["split.development=7"], "`size` <= 6"),
     "sets larger than a fold": (["arms=[set_sum]"], "n <= m must hold"),
+    "too few trials for an arm": (["arms=[set_sum]", "budget.trials=2"], "needs at least 3 trials"),
     "a group larger than the split": (["split.test={file: x}"], "`split.test"),
     "list of test scans not there": (["split.test=ids.txt"], "the list of test scans cannot be read"),
     "a series without studies": (["series={}"], "`series`"),

@@ -17,7 +17,15 @@ from study.pipeline.division import study_folds
 from study.record import StudyDirectory, read_json
 from study.settings import StudySettings
 from study.sweep.place import below, check_place
-from study.sweep.spaces import Space, at_paper, built_in_arms, check_space, read_space, with_training
+from study.sweep.spaces import (
+    Space,
+    at_paper,
+    built_in_arms,
+    check_space,
+    check_trials,
+    read_space,
+    with_training,
+)
 
 PAPER_TRAINING: Mapping[str, Any] = {
     "optimiser": "adadelta",
@@ -110,13 +118,15 @@ def read_spaces(settings: StudySettings) -> dict[str, Space]:
     """The search spaces of a study's arms by name, with the study's own fields fixed in them.
 
     Raises:
-        BadInput: An arm is unknown or named twice, or its file does not fit.
+        BadInput: An arm is unknown or named twice, its file does not fit, or its trials do not suffice.
     """
     spaces: dict[str, Space] = {}
     for name in settings.arms:
         space = with_training(read_space(_space_file(name)), fixed_training(settings))
         if settings.search.sampler == "paper":
             space = at_paper(space)
+        if settings.budget.hours is None:
+            check_trials(space, settings.budget.trials)
         if space.arm in spaces:
             raise BadInput(f"`{space.arm}` is named twice", where="arms", fix="Name each arm once")
         spaces[space.arm] = space

@@ -196,6 +196,22 @@ def check_space(space: Space, m: int) -> None:
         )
 
 
+def check_trials(space: Space, trials: int) -> None:
+    """Refuse fewer trials than the named points and one sampled configuration take.
+
+    Raises:
+        BadInput: They do not suffice.
+    """
+    least = len(space.points) + 1 if space.searched else 1
+    if trials < least:
+        raise BadInput(
+            f"arm `{space.arm}` needs at least {least} trials ({', '.join(space.points)} and a sampled "
+            f"one), got {trials}",
+            where="budget.trials",
+            fix="Give every arm more",
+        )
+
+
 def _check_fit(space: Space) -> None:
     """Resolve the named points and the combinations of extreme values."""
     for point in space.points.values():

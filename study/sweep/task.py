@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from study.badinput import BadInput
 from study.cohort.arrays import open_arrays
 from study.cohort.split import Fold
 from study.sweep.assignment import Assignment
-from study.sweep.spaces import Space, check_space
+from study.sweep.spaces import Space, check_space, check_trials
 from study.sweep.stored import stored_name
 from study.sweep.trackers import Kind
 
@@ -93,16 +92,9 @@ class SweepTask:
             BadInput: They do not, or the trials do not suffice for the named points and one sampled
                 configuration.
         """
-        space = self.space
-        check_space(space, self.assignment().training_scans)
-        least = len(space.points) + 1 if space.searched else 1
-        if self.hours is None and self.trials < least:
-            raise BadInput(
-                f"arm `{self.arm}` needs at least {least} trials ({', '.join(space.points)} and a sampled "
-                f"one), got {self.trials}",
-                where="trials",
-                fix="Give every arm more",
-            )
+        check_space(self.space, self.assignment().training_scans)
+        if self.hours is None:
+            check_trials(self.space, self.trials)
 
     def assignment(self) -> Assignment:
         """What its workers have to know.
