@@ -16,8 +16,8 @@ help: ## list the targets
 study: $(VENV)/.runtime ## run the quick study on a phantom cohort, into setsum-study/ (OUT=DIR for another folder)
 	$(BIN)/setsum run --out $(OUT)
 
-test: $(VENV)/.dev ## run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow"
+test: $(VENV)/.dev ## run the tests, two files at a time
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile
 
 test-slow: $(VENV)/.dev ## run the checks that take minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow
