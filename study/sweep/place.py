@@ -4,6 +4,7 @@ A URI is pyarrow's (`s3://bucket/prefix?endpoint_override=...`). Credentials com
 whoever opens it, each node's own, and stand in no URI.
 """
 
+import os
 import secrets
 from contextlib import suppress
 from functools import lru_cache
@@ -55,7 +56,9 @@ def opened(place: Place) -> tuple[FileSystem, str]:
     bucket, _, key = rest.rstrip("/").partition("/")
     if not bucket:
         raise ValueError("it names no bucket")
-    filesystem, root = _connected(f"{scheme}://{bucket}{mark}{parameters}")
+    filesystem, root = _connected(
+        f"{scheme}://{bucket}{mark}{parameters}", os.environ.get("AWS_ENDPOINT_URL")
+    )
     return filesystem, f"{root}/{key}".rstrip("/")
 
 
@@ -142,7 +145,7 @@ def check_place(place: Place) -> None:
 
 
 @lru_cache(maxsize=8)
-def _connected(uri: str) -> tuple[FileSystem, str]:
-    """Of a bucket; a connection serves all that lies in it."""
+def _connected(uri: str, endpoint: str | None) -> tuple[FileSystem, str]:
+    """Of a bucket; a connection serves all that lies in it, as long as `endpoint` is what pyarrow finds."""
     filesystem, root = FileSystem.from_uri(uri)
     return filesystem, root.rstrip("/")
