@@ -18,7 +18,7 @@ from study.sweep.cluster import start_ray
 PASSWORD = "SETSUM_TEST_PASSWORD"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def local_ray(aws: str) -> Iterator[None]:
     with start_ray(cpus=2):
         yield
