@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-import ray
 from ray._private.accelerators import NvidiaGPUAcceleratorManager
 from ray._private.utils import get_num_cpus
 
-from study.sweep.cluster import _room, start_ray
+from study.sweep.cluster import _room, living_nodes, start_ray
 
 
 def this_node() -> dict[str, float]:
@@ -30,8 +29,7 @@ def cluster_nodes(address: str) -> list[dict[str, Any]]:
         BadInput: No cluster answers at the address.
     """
     with start_ray(address):
-        listed: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    return [node for node in listed if node["Alive"]]
+        return living_nodes()
 
 
 def resources_of(node: dict[str, Any]) -> dict[str, float]:
