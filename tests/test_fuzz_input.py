@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from nifti import brain, save
 
 from study.badinput import BadInput
+from study.builtin import built_in_arms
 from study.cohort.manifest import read_manifest
 from study.cohort.scans import read_cohort
 from study.pipeline.prepared import read_spaces
@@ -19,7 +20,7 @@ from study.plainyaml import MOST_BYTES, MOST_LEVELS, parse_yaml
 from study.regression.recipe import read_recipe
 from study.settings import builtin_names, builtin_text, read_settings
 from study.sweep.domains import KINDS
-from study.sweep.spaces import built_in_arms, read_space
+from study.sweep.spaces import read_space
 
 many = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -1,12 +1,10 @@
 """What `setsum doctor` finds: the machine, what a study here would choose, and whether one could run."""
 
-import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from pyarrow.fs import FileSystem
 
 from study.badinput import BadInput
 from study.password import mask
@@ -21,9 +19,9 @@ from study.pipeline.machine import (
     native_bfloat16,
 )
 from study.pipeline.provenance import surroundings
-from study.record import atomic
 from study.settings import StudySettings
 from study.sweep.here import cluster_nodes, resources_of, this_node
+from study.sweep.place import below, check_place, is_remote
 from study.sweep.stored import open_storage
 
 GIB = 2**30
@@ -75,7 +73,7 @@ def _checked(topic: str, look: Callable[[], list[Finding]]) -> list[Finding]:
     try:
         return look()
     except BadInput as error:
-        return [Finding(topic=topic, found="does not work", why=str(error), broken=True)]
+        return [Finding(topic=topic, found="does not work", why=mask(str(error)), broken=True)]
     except (OSError, RuntimeError, ValueError) as error:
         first = next(iter(str(error).splitlines()), type(error).__name__)
         return [Finding(topic=topic, found="does not work", why=mask(first), broken=True)]
@@ -129,20 +127,12 @@ def _cluster(address: str, nodes: list[dict[str, float]]) -> list[Finding]:
 
 
 def _storage(place: str) -> list[Finding]:
-    """Write a file there and take it away again."""
-    name = f".setsum-doctor-{secrets.token_hex(4)}"
-    if "://" in place:
-        filesystem, path = FileSystem.from_uri(place)
-        there = f"{path.rstrip('/')}/{name}"
-        with filesystem.open_output_stream(there) as stream:
-            stream.write(name.encode())
-        filesystem.delete_file(there)
+    """Write a file there and take it away again; a folder that does not exist yet is not made."""
+    if is_remote(place):
+        check_place(place)
         return [Finding(topic="storage", found="can be written to", why=mask(place).partition("?")[0])]
-    folder = Path(place).absolute()
-    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    with atomic(existing / name) as file:
-        file.write(name.encode())
-    (existing / name).unlink()
+    folder = Path(below(place)).absolute()
+    check_place(next(parent for parent in (folder, *folder.parents) if parent.exists()))
     free = f"{free_disk(folder) / GIB:.1f} GiB free"
     return [Finding(topic="storage", found=f"can be written to, {free}", why=str(folder))]
 

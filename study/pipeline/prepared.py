@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from study.badinput import BadInput
+from study.builtin import built_in_arms
 from study.cohort.arrays import CohortArrays
 from study.cohort.rows import Rows
 from study.cohort.split import Fold
@@ -20,7 +21,6 @@ from study.sweep.place import below, check_place
 from study.sweep.spaces import (
     Space,
     at_paper,
-    built_in_arms,
     check_space,
     check_trials,
     read_space,

@@ -117,7 +117,7 @@ def places(cpus: float, gpus: float) -> int:
 
 def room(cpus: float, gpus: float) -> int:
     """`places`, or 0 where none fits."""
-    return sum(_room(node["Resources"], cpus, gpus) for node in living_nodes())
+    return sum(room_on(node["Resources"], cpus, gpus) for node in living_nodes())
 
 
 def living_nodes() -> list[dict[str, Any]]:
@@ -126,7 +126,8 @@ def living_nodes() -> list[dict[str, Any]]:
     return [node for node in listed if node["Alive"]]
 
 
-def _room(node: dict[str, float], cpus: float, gpus: float) -> int:
+def room_on(node: dict[str, float], cpus: float, gpus: float) -> int:
+    """How many trainings with these resources fit into a node of so many CPUs and GPUs."""
     by_cpu = int(node.get("CPU", 0) / cpus + 1e-9)
     if gpus == 0:
         return by_cpu

@@ -6,7 +6,7 @@ from typing import Any
 from ray._private.accelerators import NvidiaGPUAcceleratorManager
 from ray._private.utils import get_num_cpus
 
-from study.sweep.cluster import _room, living_nodes, start_ray
+from study.sweep.cluster import living_nodes, room_on, start_ray
 
 
 def this_node() -> dict[str, float]:
@@ -19,7 +19,7 @@ def this_node() -> dict[str, float]:
 
 def places_on(nodes: Sequence[dict[str, float]], cpus: float, gpus: float) -> int:
     """How many trainings with these resources fit into nodes at once, 0 where none does."""
-    return sum(_room(node, cpus, gpus) for node in nodes)
+    return sum(room_on(node, cpus, gpus) for node in nodes)
 
 
 def cluster_nodes(address: str) -> list[dict[str, Any]]:

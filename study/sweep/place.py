@@ -1,7 +1,7 @@
 """A folder that every node of a cluster reaches: on a shared disk by its path, or in a bucket by a URI.
 
-A URI is pyarrow's (`s3://bucket/prefix?endpoint_override=...`). Credentials come from the environment of
-whoever opens it, each node's own, and stand in no URI.
+A URI is pyarrow's (`s3://bucket/prefix?endpoint_override=...`); a file's URI is a path.
+Credentials come from the environment of whoever opens it, each node's own, and stand in no URI.
 """
 
 import os
@@ -9,6 +9,7 @@ import secrets
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem
 
@@ -23,14 +24,14 @@ _FIX = (
 
 
 def is_remote(place: Place) -> bool:
-    """Whether a place is a URI."""
-    return "://" in str(place)
+    """Whether a place is a URI of something other than files."""
+    return "://" in str(place) and urlsplit(str(place)).scheme != "file"
 
 
 def below(place: Place, *names: str) -> str:
     """A place within a place; a URI's parameters stay at its end."""
     if not is_remote(place):
-        return str(Path(place, *names))
+        return str(_path(place).joinpath(*names))
     path, mark, parameters = str(place).partition("?")
     scheme, _, rest = path.partition("://")
     return f"{scheme}://{'/'.join([rest.strip('/'), *names])}{mark}{parameters}"
@@ -50,7 +51,7 @@ def opened(place: Place) -> tuple[FileSystem, str]:
         ValueError: The URI cannot be read.
     """
     if not is_remote(place):
-        return LocalFileSystem(), str(Path(place).absolute())
+        return LocalFileSystem(), str(_path(place).absolute())
     path, mark, parameters = str(place).partition("?")
     scheme, _, rest = path.partition("://")
     bucket, _, key = rest.rstrip("/").partition("/")
@@ -99,7 +100,7 @@ def write(place: Place, content: bytes) -> None:
         OSError: It cannot be written.
     """
     if not is_remote(place):
-        with atomic(Path(place)) as file:
+        with atomic(_path(place)) as file:
             file.write(content)
         return
     filesystem, path = opened(place)
@@ -132,8 +133,9 @@ def check_place(place: Place) -> None:
     Raises:
         BadInput: They cannot.
     """
-    content, probe = b"setsum", below(place, f".setsum-{secrets.token_hex(8)}")
+    content = b"setsum"
     try:
+        probe = below(place, f".setsum-{secrets.token_hex(8)}")
         write(probe, content)
         if read(probe) != content:
             raise OSError("what was written is not what is read")
@@ -142,6 +144,20 @@ def check_place(place: Place) -> None:
         raise BadInput(f"cannot be used as storage ({error.what})", where=str(place), fix=_FIX) from None
     except (OSError, ValueError, NotImplementedError) as error:
         raise BadInput(f"cannot be used as storage ({error})", where=str(place), fix=_FIX) from None
+
+
+def _path(place: Place) -> Path:
+    """Of a place on a disk.
+
+    Raises:
+        ValueError: A file's URI names another machine, or no folder.
+    """
+    if "://" not in str(place):
+        return Path(place)
+    uri = urlsplit(str(place))
+    if uri.netloc not in ("", "localhost") or not uri.path:
+        raise ValueError("the URI of a folder of this machine is written file:///folder")
+    return Path(unquote(uri.path))
 
 
 @lru_cache(maxsize=8)

@@ -14,21 +14,9 @@ from pydantic import ValidationError
 from ray.tune.search.sample import Domain
 
 from study.badinput import BadInput
-from study.builtin import built_in_arms
 from study.plainyaml import read_yaml
 from study.regression.config import ASKED, TrialConfig
 from study.sweep.domains import Scalar, Searched, check_value, read_searched
-
-__all__ = [
-    "Entry",
-    "Space",
-    "at_paper",
-    "built_in_arms",
-    "check_space",
-    "load_space",
-    "read_space",
-    "with_training",
-]
 
 HEADINGS = ("scientific", "nuisance", "fixed")
 CORNERS = 4096

@@ -14,6 +14,7 @@ import torch
 from huggingface_hub import ModelCard
 from rich.console import Console
 from safetensors.torch import load_file
+from tiny_study import TINY_STUDY
 
 from analysis.records import read_records
 from analysis.tested import agreement_table
@@ -36,20 +37,7 @@ from study.regression.recipe import read_recipe
 from study.settings import read_settings
 from study.sweep.cluster import start_ray
 
-TINY = [
-    "arms=[set_sum]",
-    "phantom.scans=26",
-    "preprocessing.shape=[8, 8, 8]",
-    "split.test=6",
-    "validation.folds=2",
-    "budget.trials=3",
-    "budget.presentations=24",
-    "training.reports=2",
-    "training.scans_per_step=4",
-    "precision=float32",
-    "confirm.top=2",
-    "confirm.seeds=2",
-]
+TINY = [*TINY_STUDY, "arms=[set_sum]"]
 
 
 @pytest.fixture(scope="module")

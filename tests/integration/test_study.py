@@ -12,22 +12,9 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from tiny_study import TINY_STUDY
 
 from study.cohort.phantom import write_phantom
-
-TINY = [
-    "arms=[base, set_sum]",
-    "preprocessing.shape=[8, 8, 8]",
-    "split.test=6",
-    "validation.folds=2",
-    "budget.trials=3",
-    "budget.presentations=24",
-    "training.reports=2",
-    "training.scans_per_step=4",
-    "precision=float32",
-    "confirm.top=2",
-    "confirm.seeds=2",
-]
 
 
 def setsum(*arguments, code=0):
@@ -66,7 +53,7 @@ def _rewrite(path, change):
 @pytest.fixture(scope="module")
 def study(cohort, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "study"
-    done = setsum("run", "--cohort", cohort, "--out", out, *TINY)
+    done = setsum("run", "--cohort", cohort, "--out", out, *TINY_STUDY)
     return out, done
 
 
@@ -272,7 +259,7 @@ def test_a_folder_with_an_image_and_no_mask_is_named_and_refused(cohort, tmp_pat
     source = next(cohort.rglob("pre/FLAIR.nii.gz"))
     (lonely / "pre" / "FLAIR.nii.gz").write_bytes(source.read_bytes())
     try:
-        done = setsum("run", "--cohort", cohort, "--out", tmp_path / "study", *TINY, code=2)
+        done = setsum("run", "--cohort", cohort, "--out", tmp_path / "study", *TINY_STUDY, code=2)
         assert "no mask" in done.stderr
     finally:
         (lonely / "pre" / "FLAIR.nii.gz").unlink()

@@ -9,21 +9,9 @@ import termios
 
 import pytest
 from screen import ROOT, start
+from tiny_study import TINY_STUDY
 
-TINY = [
-    "arms=[base, set_sum]",
-    "phantom.scans=26",
-    "phantom.shape=[12, 12, 12]",
-    "preprocessing.shape=[8, 8, 8]",
-    "split.test=6",
-    "validation.folds=2",
-    "budget.trials=3",
-    "budget.presentations=24",
-    "training.reports=2",
-    "precision=float32",
-    "confirm.top=1",
-    "confirm.seeds=1",
-]
+TINY = [*TINY_STUDY, "confirm.top=1", "confirm.seeds=1"]
 LONG = ["budget.presentations=40000", "training.reports=400"]
 """So that a search is still under way when it is interrupted, with a report every moment."""
 

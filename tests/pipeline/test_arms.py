@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from study.builtin import built_in_arms
 from study.pipeline.prepared import read_spaces
 from study.regression.augmentation import identity_transform
 from study.regression.config import TrialConfig
 from study.regression.prediction import draw_views
 from study.settings import builtin_text, read_settings
-from study.sweep.spaces import built_in_arms
 
 DOCS = Path(__file__).parents[2] / "docs" / "arms.md"
 STUDIES = ["quick", "wmh", "pvs"]

@@ -7,6 +7,7 @@ import sys
 import pytest
 import torch
 import yaml
+from tiny_study import TINY_STUDY
 
 from study.badinput import BadInput
 from study.cli import main
@@ -20,20 +21,7 @@ from study.pipeline.rehearsal import Pace, Stage, rehearse, rehearsed_training, 
 from study.regression.config import TrialConfig
 from study.settings import read_settings
 
-SMALL = (
-    "arms=[base, set_sum]",
-    "phantom.scans=26",
-    "phantom.shape=[12, 12, 12]",
-    "preprocessing.shape=[8, 8, 8]",
-    "split.test=6",
-    "validation.folds=2",
-    "budget.trials=3",
-    "budget.presentations=100",
-    "training.reports=4",
-    "precision=float32",
-    "confirm.top=2",
-    "confirm.seeds=2",
-)
+SMALL = (*TINY_STUDY, "budget.presentations=100", "training.reports=4")
 PACE = Pace(presentation_s=0.01, prediction_s=0.1, peak_bytes=5e8, state_bytes=4_000_000)
 NODE = {"CPU": 2.0, "GPU": 0.0}
 

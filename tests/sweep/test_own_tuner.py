@@ -6,9 +6,10 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 
 from study.badinput import BadInput
+from study.builtin import built_in_arms
 from study.regression.config import TrialConfig
 from study.sweep.own_tuner import write_assignment
-from study.sweep.spaces import built_in_arms, load_space
+from study.sweep.spaces import load_space
 from study.sweep.trainable import SetSumTrial
 
 TRAINING = {"presentations": 40, "reports": 4, "views": 1}

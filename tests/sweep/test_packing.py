@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from study.builtin import built_in_arms
 from study.regression.config import TrialConfig
 from study.sweep.assignment import Assignment
 from study.sweep.cluster import _room
@@ -22,7 +23,7 @@ from study.sweep.packing import (
     pack,
 )
 from study.sweep.process import CONTEXT_BYTES, settle, tensor_share
-from study.sweep.spaces import built_in_arms, read_space, with_training
+from study.sweep.spaces import read_space, with_training
 
 GIB = 2**30
 measurements = st.builds(

@@ -9,9 +9,12 @@ from study.sweep.place import below, check_place, folders, opened, read, remove,
 SECRET = "hunter2hunter2"
 
 
-@pytest.fixture(params=["disk", "bucket"])
+@pytest.fixture(params=["disk", "file URI", "bucket"])
 def place(request, tmp_path):
-    return str(tmp_path / "some #1 folder") if request.param == "disk" else request.getfixturevalue("bucket")
+    if request.param == "bucket":
+        return request.getfixturevalue("bucket")
+    folder = tmp_path / "some #1 folder"
+    return str(folder) if request.param == "disk" else folder.as_uri()
 
 
 def test_files_are_written_listed_and_removed_alike(place):
@@ -44,7 +47,15 @@ def test_a_uri_keeps_its_parameters_at_its_end(bucket, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "uri", ["s3://no-such-bucket/x", "nonsense://x/y", "s3://", "s3://setsum-test/x?endpoint=1"]
+    "uri",
+    [
+        "s3://no-such-bucket/x",
+        "nonsense://x/y",
+        "s3://",
+        "s3://setsum-test/x?endpoint=1",
+        "file://elsewhere/folder",
+        "file://",
+    ],
 )
 def test_a_place_that_cannot_be_written_to_is_one_line_before_anything_is_made(uri, bucket, refuse, tmp_path):
     line = refuse("run", "--storage", uri, "--out", tmp_path / "study")

@@ -5,8 +5,9 @@ import pytest
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
+from study.builtin import built_in_arms
 from study.sweep.searcher import StudySearch
-from study.sweep.spaces import built_in_arms, read_space
+from study.sweep.spaces import read_space
 from study.sweep.stored import ended, interrupted, open_study
 
 SPACE = read_space(built_in_arms()["set_sum"])

@@ -7,8 +7,9 @@ import pytest
 from ray.tune.search.sample import Domain
 
 from study.badinput import BadInput
+from study.builtin import built_in_arms
 from study.regression.config import TrialConfig
-from study.sweep.spaces import Space, built_in_arms, check_space, load_space, read_space, with_training
+from study.sweep.spaces import Space, check_space, load_space, read_space, with_training
 from study.sweep.stored import distributions
 
 ARMS = [

@@ -8,8 +8,9 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
 from study.badinput import BadInput
+from study.builtin import built_in_arms
 from study.sweep.samplers import SAMPLERS
-from study.sweep.spaces import built_in_arms, read_space, with_training
+from study.sweep.spaces import read_space, with_training
 from study.sweep.stored import distributions, ended, open_storage, open_study
 
 SPACE = read_space(built_in_arms()["set_sum"])

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from study.builtin import built_in_arms
 from study.cohort.split import Fold, make_folds
 from study.sweep.cluster import start_ray
 from study.sweep.collect import collect_sweeps
 from study.sweep.results import Results
-from study.sweep.spaces import built_in_arms, read_space, with_training
+from study.sweep.spaces import read_space, with_training
 from study.sweep.sweep import run_sweep
 from study.sweep.task import SweepTask
 
