@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
 
+from study.pipeline.own_regressor import regressor_of
 from study.pipeline.prepared import Prepared
 from study.pipeline.progress import Progress
 from study.regression.config import TrialConfig
+from study.regression.named import source_text
 from study.settings import StudySettings
 from study.sweep.assignment import Assignment
 from study.sweep.cluster import start_ray
@@ -59,4 +61,5 @@ def whole_assignment(prepared: Prepared) -> Assignment:
         view_seed=settings.seed,
         threads=settings.resources.threads,
         gpus=1,
+        regressor=source_text(regressor_of(settings)),
     )

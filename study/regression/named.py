@@ -24,6 +24,8 @@ from study.badinput import BadInput
 from study.regression.objective import refuse_batch_statistics
 
 WHERE = "training.regressor"
+_handed: dict[str, bytes] = {}
+"""Files by their names, as the study's driver read them: a worker's machine may lack them."""
 
 
 def build_named(name: str, dropout: float) -> nn.Module:
@@ -73,6 +75,26 @@ def source_file(name: str) -> Path:
     if not path.is_file():
         raise _refusal(name, "has no file here")
     return path
+
+
+def source_text(name: str) -> str:
+    """What the file of `FILE.py:NAME` holds; nothing for a module, which is installed wherever it is used.
+
+    Raises:
+        BadInput: It cannot be read.
+    """
+    file = name.rpartition(":")[0]
+    if not file.endswith(".py"):
+        return ""
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _refusal(name, f"cannot be loaded ({_said(error)})") from error
+
+
+def hand_over(name: str, source: str) -> None:
+    """Let this process take what `source_text` gave in place of the regressor's file."""
+    _handed[name.rpartition(":")[0]] = source.encode()
 
 
 def try_regressor(name: str, shape: Sequence[int], *, streamed: bool) -> None:
@@ -144,7 +166,8 @@ def _builder(name: str) -> Callable[..., object]:
 def _module(where: str) -> ModuleType:
     if not where.endswith(".py"):
         return importlib.import_module(where)
-    return _of_file(where, Path(where).read_bytes())
+    handed = _handed.get(where)
+    return _of_file(where, Path(where).read_bytes() if handed is None else handed)
 
 
 @lru_cache(maxsize=8)

@@ -19,6 +19,7 @@ from study.cohort.rows import Rows
 from study.cohort.split import Fold
 from study.regression.config import TrialConfig
 from study.regression.crossvalidation import CrossValidation
+from study.regression.named import hand_over
 from study.sweep.place import Place, read, write
 from study.sweep.staged import arrays_here
 
@@ -38,6 +39,7 @@ class Assignment:
         gpus: GPUs of a training, 0 for the CPU.
         origin: Ray id of the node that hands `arrays` out to the others (`study.sweep.staged`); empty
             where they lie there on every node.
+        regressor: Source of the user's own regressor, where a file holds it (`source_text`).
     """
 
     arrays: Path
@@ -49,6 +51,7 @@ class Assignment:
     threads: int
     gpus: float
     origin: str = ""
+    regressor: str = ""
 
     @property
     def labels_M(self) -> NDArray[np.float64]:
@@ -67,6 +70,8 @@ class Assignment:
         Raises:
             BadInput: The cohort on disk is missing, damaged or another one.
         """
+        if self.regressor:
+            hand_over(config.regressor, self.regressor)
         images_MDHW = Rows(self.cohort().images_MDHW, self.development)
         return CrossValidation(
             config,

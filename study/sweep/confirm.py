@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from study.badinput import BadInput
 from study.cohort.arrays import open_arrays
 from study.record import write_text
+from study.regression.named import source_text
 from study.regression.objective import is_out_of_memory
 from study.sweep.assignment import Assignment
 from study.sweep.cluster import places, start_ray
@@ -82,7 +83,7 @@ def run_jobs(
         watch: Called now and then with the running jobs, each with its saved reports (see `reports_saved`).
 
     Raises:
-        BadInput: The cohort or the resources do not fit.
+        BadInput: The cohort or the resources do not fit, or a regressor's file cannot be read.
         InterruptedInOrderError: Ctrl-C or SIGTERM; every running job has been saved.
     """
     base = Assignment(
@@ -95,9 +96,7 @@ def run_jobs(
         threads=threads,
         gpus=gpus_per_trial,
     )
-    assigned = [
-        (job, replace(base, folds=job.folds, seed=job.training_seed, view_seed=job.view_seed)) for job in jobs
-    ]
+    assigned = [(job, _given(job, base)) for job in jobs]
     todo = [_Work(job=job, assignment=given) for job, given in assigned if not is_done(job, given)]
     counts = {"done": len(jobs) - len(todo), "failed": 0, "total": len(jobs)}
     progress(counts)
@@ -116,6 +115,16 @@ def run_jobs(
             progress(counts)
 
         _work_through(todo, remote.remote, room, patience, asked, ended, watch)
+
+
+def _given(job: ConfirmJob, base: Assignment) -> Assignment:
+    return replace(
+        base,
+        folds=job.folds,
+        seed=job.training_seed,
+        view_seed=job.view_seed,
+        regressor=source_text(job.config.regressor),
+    )
 
 
 def _work_through(

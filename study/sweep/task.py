@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from study.cohort.arrays import open_arrays
 from study.cohort.split import Fold
+from study.regression.config import BASE
+from study.regression.named import source_text
 from study.sweep.assignment import Assignment
 from study.sweep.spaces import Space, check_space, check_trials
 from study.sweep.stored import stored_name
@@ -100,7 +102,7 @@ class SweepTask:
         """What its workers have to know.
 
         Raises:
-            BadInput: The cohort is missing or damaged.
+            BadInput: The cohort is missing or damaged, or the file of the user's own regressor is.
         """
         return Assignment(
             arrays=self.arrays.resolve(),
@@ -111,6 +113,7 @@ class SweepTask:
             view_seed=self.seed,
             threads=self.threads,
             gpus=self.gpus_per_trial,
+            regressor=source_text(str(self.space.constants.get("regressor", BASE))),
         )
 
 

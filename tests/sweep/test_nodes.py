@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nets
 import pytest
 import tiny
 from clusters import ROOT, bare_python, cluster, may_mount, until
@@ -48,6 +49,7 @@ def new_study(folder, together):
     for name in ("steps", "unshared", "other-temporary"):
         (folder / name).mkdir()
     (folder / "steps" / "together").write_text(str(together))
+    (folder / "unshared" / "mynets.py").write_text(nets.CONVOLUTION)
     return folder
 
 
@@ -78,14 +80,16 @@ def swept(study):
             stderr=subprocess.PIPE,
             text=True,
         )
-        work = driver(nodes, study, 2, cpus_per_trial=1, gpus_per_trial=0.5, trials=8)
+        resources = {"cpus_per_trial": 1, "gpus_per_trial": 0.5}
+        own = {"precision": "float32", "regressor": f"{study}/unshared/mynets.py:Small"}
+        work = driver(nodes, study, 2, trials=8, training={**tiny.TRAINING, **own}, **resources)
         out, trouble = work.communicate(timeout=400)
         assert work.returncode == 0, trouble
         told = stranger.communicate(timeout=100)[1]
     return {**json.loads(out), "stranger": (stranger.returncode, told)}
 
 
-def test_trials_run_on_both_nodes(swept, study):
+def test_trials_run_on_both_nodes_with_a_network_whose_file_only_one_sees(swept, study):
     rows = steps(study)
     assert len({row["node"] for row in rows}) == 2
     assert {row["trial"] for row in rows} == set(range(8))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from study.builtin import built_in_arms
 from study.regression.config import TrialConfig
 from study.sweep.assignment import Assignment
-from study.sweep.cluster import _room
+from study.sweep.cluster import room_on
 from study.sweep.packing import (
     MARGIN,
     MOST,
@@ -52,7 +52,7 @@ def test_trials_that_share_a_gpu_fit_its_memory_time_and_cpus(measured, by_cpu):
 def test_the_shares_fill_one_gpu_and_no_more(measured, by_cpu):
     packing = pack(measured, by_cpu=by_cpu)
     assert packing.gpus * packing.trials <= 1
-    assert _room({"CPU": 64, "GPU": 1}, 1, packing.gpus) == packing.trials
+    assert room_on({"CPU": 64, "GPU": 1}, 1, packing.gpus) == packing.trials
 
 
 @given(measurements, measurements, st.integers(1, 64))

@@ -2,12 +2,14 @@
 
 import shutil
 
+import nets
 import numpy as np
 import pytest
 import tiny
 import torch
 
 from study.regression.regressor import BaseRegressor
+from study.sweep.assignment import read_assignment
 from study.sweep.trainable import SetSumTrial, newest_state
 
 VARYING = {
@@ -164,3 +166,14 @@ def test_a_trial_that_runs_out_of_memory_ends_with_the_same_result(ray_config, m
     assert [result["status"] for result in found] == [result["status"] for result in plain]
     for one, other in zip(found, plain, strict=True):
         np.testing.assert_allclose(one["oof"], other["oof"], rtol=1e-4)
+
+
+def test_the_file_of_the_users_own_network_goes_with_the_assignment(tmp_path):
+    (file := tmp_path / "mynets.py").write_text(nets.CONVOLUTION)
+    training = {**tiny.TRAINING, "precision": "float32", "regressor": f"{file}:Small"}
+    task = tiny.make_task(tmp_path, training=training)
+    task.assignment().write(tmp_path / "assignment.json")
+    file.unlink()
+    config = task.space.resolve(task.space.points["default"])
+    training = read_assignment(str(tmp_path / "assignment.json")).cross_validation(config, "cpu")
+    assert training.advance().presentations == 10
