@@ -154,17 +154,21 @@ class Study:
             write_findings_and_report(self.root)
         return self
 
-    def export(self) -> dict[str, Path]:
+    def export(self, formats: Sequence[str] = (), top: int | None = None) -> dict[str, Path]:
         """Export every arm's best configuration and confirmed models; their folders by arm.
 
+        Args:
+            formats: `onnx`, `pt2`: graphs beside the weights.
+            top: So many leading configurations of each arm too, and the Pareto set.
+
         Raises:
-            BadInput: As for `resume`, or nothing is confirmed.
+            BadInput: As for `resume`, nothing is confirmed, or a format cannot be written.
         """
         from study.pipeline.export import export
         from study.pipeline.stages import opened
 
         with orderly(self.root) as progress, opened(self.root, progress) as prepared:
-            export(prepared)
+            export(prepared, formats, top)
             return {arm: self._place.export / arm for arm in prepared.spaces}
 
     def predict(

@@ -88,7 +88,10 @@ def test_search_confirmation_and_test_all_had_the_network(found):
     assert set(found.confirmed["status"]) == {"completed"}
     assert set(found.predictions.loc[found.predictions["trial"] >= 0, "arm"]) == {"base", "dropout"}
     assert found.settings.training["regressor"] == name
-    for arm in found.export().values():
+    with pytest.raises(BadInput, match="onyx"):
+        found.export(["onyx"])
+    for arm in found.export(top=1).values():
+        assert len(list((arm / "top").iterdir())) == 1
         (network, _) = load_networks(arm / "model.safetensors", read_recipe(arm / "config.yaml", name).config)
         assert type(network.network[0]).__module__.startswith("monai.")
 

@@ -1,19 +1,16 @@
 """Every command and all Python in the pages is run, or says why not and is checked as far as it can be."""
 
-import os
 import re
 import shlex
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import typer.main
-from pages import PAGES, ROOT, Block, blocks, is_slow, name_of
+from pages import PAGES, Block, blocks, is_slow, name_of
+from reader import Page
 
 from study.cli import app
 
-HERE = Path(__file__).parent
 TEXTS = {page: page.read_text() for page in PAGES}
 WITH_BLOCKS = [page for page in PAGES if blocks(TEXTS[page])]
 TO_RUN = [page for page in PAGES if any(not block.reason for block in blocks(TEXTS[page]))]
@@ -24,73 +21,6 @@ def parameters(pages):
         pytest.param(page, id=name_of(page), marks=[pytest.mark.slow] if is_slow(TEXTS[page]) else [])
         for page in pages
     ]
-
-
-@pytest.fixture(scope="session")
-def environment(tmp_path_factory):
-    """What a reader's shell has: `setsum` and `python` of this environment."""
-    tools, kept = tmp_path_factory.mktemp("bin"), tmp_path_factory.mktemp("kept")
-    setsum = tools / "setsum"
-    setsum.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {HERE / "setsum_once.py"} "$@"\n')
-    setsum.chmod(0o755)
-    path = f"{tools}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return os.environ | {
-        "PATH": path,
-        "PYTHONPATH": str(ROOT),
-        "KEPT_STUDIES": str(kept),
-        "OMP_NUM_THREADS": "1",
-        "MPLBACKEND": "agg",
-    }
-
-
-class Page:
-    """A reader at work on one page, in a folder of their own."""
-
-    def __init__(self, folder, environment):
-        self.folder, self.environment = folder / "page", environment
-        self.notes = folder
-        self.folder.mkdir()
-        self.python = None
-
-    def run(self, block: Block):
-        (self._shell if block.language == "sh" else self._interpreter)(block)
-
-    def close(self):
-        if self.python:
-            self.python.communicate()
-
-    def _shell(self, block):
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", block.text],
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        assert done.returncode == 0, f"line {block.line}:\n{block.text}\n{done.stdout[-4000:]}"
-
-    def _interpreter(self, block):
-        path, said = self.notes / f"line_{block.line}.py", []
-        path.write_text(block.text)
-        if self.python is None:
-            self.python = subprocess.Popen(
-                [sys.executable, HERE / "run_blocks.py"],
-                cwd=self.folder,
-                env=self.environment,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-        self.python.stdin.write(f"{path}\n")
-        self.python.stdin.flush()
-        for line in self.python.stdout:
-            said.append(line)
-            if line.endswith(f"ran {path}\n"):
-                return
-        pytest.fail(f"line {block.line}:\n{block.text}\n{''.join(said)[-4000:]}")
 
 
 @pytest.mark.parametrize("page", parameters(TO_RUN))

@@ -86,7 +86,13 @@ def swept(study):
         out, trouble = work.communicate(timeout=400)
         assert work.returncode == 0, trouble
         told = stranger.communicate(timeout=100)[1]
-    return {**json.loads(out), "stranger": (stranger.returncode, told)}
+        doctor = subprocess.run(
+            [sys.executable, "-m", "study.cli", "doctor", "--address", nodes.address, "--json"],
+            env=nodes.environment | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
+    return {**json.loads(out), "stranger": (stranger.returncode, told), "doctor": doctor}
 
 
 def test_trials_run_on_both_nodes_with_a_network_whose_file_only_one_sees(swept, study):
@@ -141,6 +147,19 @@ def test_a_driver_with_another_token_is_turned_away_and_leaves_nothing(swept, st
     assert (code, told.count("\n")) == (2, 1), told
     assert "RAY_AUTH_TOKEN" in told
     assert not (study / "x").exists()
+
+
+def test_the_doctor_lists_the_nodes_and_what_a_study_would_choose_there(swept):
+    found = [
+        (finding["topic"], finding["found"]) for finding in json.loads(swept["doctor"].stdout)["findings"]
+    ]
+    nodes = sorted(said for topic, said in found if topic == "Ray node")
+    assert [said.partition("(")[2] for said in nodes] == [
+        "127.0.0.2): 2 CPUs, 1 GPUs",
+        "127.0.0.3): 2 CPUs, 1 GPUs",
+    ]
+    assert swept["doctor"].returncode == 0
+    assert ("trials at once", "4") in found
 
 
 @pytest.mark.slow
