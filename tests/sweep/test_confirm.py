@@ -135,7 +135,7 @@ def test_ctrl_c_keeps_the_state_and_the_rest_gives_the_same_result(tmp_path):
     assert run(tmp_path, jobs)[-1]["done"] == 1
     assert not state.exists()
 
-    alone = [replace(jobs[0], directory=tmp_path / "alone")]
+    alone = [replace(jobs[0], directory=tmp_path / "alone", place=str(tmp_path / "alone"))]
     run(tmp_path, alone)
     assert (alone[0].directory / "model.safetensors").read_bytes() == (
         jobs[0].directory / "model.safetensors"
