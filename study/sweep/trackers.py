@@ -6,6 +6,7 @@ and its end. The last two go through Ray's own integrations.
 
 import hashlib
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -93,17 +94,20 @@ class TensorBoard:
         self.writers: dict[Told, Any] = {}
 
     def start(self, trial: Told) -> None:
-        from tensorboardX import SummaryWriter
+        # Not `SummaryWriter`: it stays in memory until the process ends, closed or not.
+        from tensorboardX.event_file_writer import EventFileWriter
 
         if trial not in self.writers:
             folder = self.folder / str(trial)
             # A file's name says the second of its making, which alone may be an earlier one's.
             suffix = f".{len(list(folder.glob('events.*')))}"
-            self.writers[trial] = SummaryWriter(str(folder), max_queue=1000, filename_suffix=suffix)
+            self.writers[trial] = EventFileWriter(str(folder), max_queue_size=1000, filename_suffix=suffix)
 
     def report(self, trial: Told, presentations: int, values: Mapping[str, float]) -> None:
+        from tensorboardX.summary import scalar
+
         for name, value in values.items():
-            self.writers[trial].add_scalar(name, value, presentations)
+            self._add(trial, scalar(name, value), presentations)
         self.writers[trial].flush()
 
     def end(self, trial: Told, failed: bool) -> None:
@@ -111,10 +115,14 @@ class TensorBoard:
 
         # Without the first of the three, an experiment: TensorBoard would take one arm's columns for all.
         _, start, end = hparams({"arm": trial.arm, **_plain(trial.config)}, {})
-        writer = self.writers.pop(trial)
         for summary in (start, end):
-            writer.file_writer.add_summary(summary)
-        writer.close()
+            self._add(trial, summary)
+        self.writers.pop(trial).close()
+
+    def _add(self, trial: Told, summary: Any, step: int = 0) -> None:  # noqa: ANN401 - a protocol buffer
+        from tensorboardX.proto.event_pb2 import Event
+
+        self.writers[trial].add_event(Event(wall_time=time.time(), step=step, summary=summary))
 
     def close(self) -> None:
         for writer in self.writers.values():

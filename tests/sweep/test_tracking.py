@@ -1,8 +1,10 @@
 """What TensorBoard, MLflow and Weights & Biases hold after a search, read back from their files."""
 
+import gc
 import json
 import os
 import socket
+import weakref
 from types import SimpleNamespace
 
 import mlflow
@@ -225,3 +227,14 @@ def test_a_package_that_is_missing_is_bad_input_that_names_the_extra(monkeypatch
     check_trackers(StudySettings().tracking)
     with pytest.raises(BadInput, match=r"setsum\[mlflow\]"):
         check_trackers(("tensorboard", "mlflow"))
+
+
+def test_an_ended_trial_leaves_nothing_in_memory(tmp_path):
+    tracker = trackers.make_tracker("tensorboard", tmp_path, "study", "base")
+    trial = trackers.Told(arm="base", number=0, config={"n": 2}, local_path="", trial_id="0")
+    tracker.start(trial)
+    tracker.report(trial, 10, {"mse/pooled": 1.0})
+    writer = weakref.ref(tracker.writers[trial])
+    tracker.end(trial, failed=False)
+    gc.collect()
+    assert writer() is None
