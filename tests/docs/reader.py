@@ -27,8 +27,11 @@ class Page:
             self.python.communicate()
 
     def _shell(self, block):
+        # A file, not `-c`: bash stays the parent of its commands, and completion asks which shell that is.
+        script = self.notes / f"line_{block.line}.sh"
+        script.write_text(block.text)
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", block.text],
+            ["bash", "-euo", "pipefail", script],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
