@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from study.regression.dropout import SlotDropout
+from study.regression.rectified import rectify
 from study.regression.single_map import convolve_single_map
 
 Precision = Literal["float32", "bfloat16"]
@@ -65,19 +66,19 @@ class BaseRegressor(nn.Module):
     def _predict(self, images_BCDHW: Tensor) -> Tensor:
         """Where Figure 2 joins maps and then pools, averages or convolves them, here each part is
         pooled, averaged or convolved by itself: the same function without the copies. So is pooling
-        before the ReLU, which commutes with a maximum and with a dropout mask."""
+        or dropping out before the ReLU, which commutes with a maximum and with a mask."""
         images = images_BCDHW.to(self._dtype)
         pooled_images = functional.max_pool3d(images, 2)
         x = self.dropout(convolve_single_map(images, *self._cast(self.conv1)))
         x = self.dropout(functional.conv3d(x, *self._cast(self.conv2), padding=1))
-        pooled = functional.relu(functional.max_pool3d(x, 2))
+        pooled, of_pooled = rectify(functional.max_pool3d(x, 2))
         weight, bias = self._cast(self.conv3)
         of_maps, of_image = torch.split(weight, [weight.shape[1] - 1, 1], dim=1)
         y = functional.conv3d(pooled, of_maps, bias, padding=1)
         y = self.dropout(convolve_single_map(pooled_images, of_image, onto=y))
-        y = self.dropout(functional.relu_(functional.conv3d(y, *self._cast(self.conv4), padding=1)))
-        features_BF = torch.cat([_means(maps) for maps in (y, pooled, pooled_images)], dim=1)
-        predictions: Tensor = self.linear(self.dropout(features_BF))
+        _, of_y = rectify(self.dropout(functional.conv3d(y, *self._cast(self.conv4), padding=1)))
+        of_images = pooled_images.mean(dim=(2, 3, 4), dtype=of_y.dtype)
+        predictions: Tensor = self.linear(self.dropout(torch.cat([of_y, of_pooled, of_images], dim=1)))
         return predictions.squeeze(1)
 
     @property
@@ -87,9 +88,3 @@ class BaseRegressor(nn.Module):
     def _cast(self, layer: nn.Conv3d) -> tuple[Tensor, Tensor | None]:
         bias = layer.bias
         return layer.weight.to(self._dtype), None if bias is None else bias.to(self._dtype)
-
-
-def _means(maps_BCDHW: Tensor) -> Tensor:
-    """(B, C) global average pooling, in float32 or better whatever the precision of the maps."""
-    precision = torch.promote_types(maps_BCDHW.dtype, torch.float32)
-    return maps_BCDHW.mean(dim=(2, 3, 4), dtype=precision)
