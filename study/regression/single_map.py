@@ -1,19 +1,15 @@
-"""A 3x3x3 convolution of a single map with its ReLU, as matrix products over 27 shifted copies.
+"""A 3x3x3 convolution of a single map with its ReLU, as one matrix product over 27 shifted copies.
 
 Libraries tune convolutions for many maps; from one map they take several times as long as the
-arithmetic needs (on a CPU, measured in benchmarks). The copies are made a slab of voxels at a time,
-forward and backward, so that whatever is done to a slab finds it in the processor's cache.
+arithmetic needs (on a CPU, measured in benchmarks). The shifted copies are made again for the
+backward pass: they are cheaper to copy than to keep.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-
-SLAB = 2**13
-"""Voxels of a slab, or a single layer of a larger grid: 32 maps of it in bfloat16 are half a megabyte."""
 
 
 def convolve_single_map(
@@ -48,43 +44,31 @@ class _SingleMap(torch.autograd.Function):
         bias: Tensor | None,
         onto: Tensor | None,
     ) -> Tensor:
-        kernel = weight.reshape(len(weight), 27).t()
-        if bias is not None:
-            kernel = torch.cat([kernel, bias[None]])
+        shifted, kernel = _shifted(images), weight.reshape(len(weight), 27).t()
         if onto is None:
-            maps = images.new_empty(len(images), *images.shape[2:], len(weight)).movedim(-1, 1)
+            flat = shifted.t() @ kernel if bias is None else torch.addmm(bias, shifted.t(), kernel)
+            maps = flat.view(len(images), *images.shape[2:], -1).movedim(-1, 1)
         else:
             maps = onto
+            flat = _voxels_last(maps).addmm_(shifted.t(), kernel)
+            if bias is not None:
+                flat.add_(bias)
             ctx.mark_dirty(maps)
-        flat = _voxels_last(maps)
-        for voxels, taps in _slabs(images, len(kernel)):
-            slab = flat[voxels]
-            if onto is None:
-                torch.mm(taps.t(), kernel, out=slab)
-            else:
-                slab.addmm_(taps.t(), kernel)
-            slab.relu_()
+        maps.relu_()
         ctx.save_for_backward(images, weight, maps)
         return maps
 
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         images, weight, maps = ctx.saved_tensors
-        of_images, of_weight, of_bias, of_onto = ctx.needs_input_grad
         # In place: whoever computed this slope has no further use for it.
-        slope = slope.contiguous(memory_format=torch.channels_last_3d)
-        flat, flat_maps = _voxels_last(slope), _voxels_last(maps)
-        shares = []
-        for voxels, taps in _slabs(images, 28 if of_bias else 27):
-            slab = flat[voxels]
-            torch.ops.aten.threshold_backward.grad_input(slab, flat_maps[voxels], 0, grad_input=slab)
-            shares.append(taps @ slab)
-        precision = torch.promote_types(slope.dtype, torch.float32)
-        kernel = torch.stack(shares).sum(0, dtype=precision).to(slope.dtype)
+        slope = torch.ops.aten.threshold_backward.grad_input(slope, maps, 0, grad_input=slope)
+        flat = _voxels_last(slope)
+        of_images, of_weight, of_bias, of_onto = ctx.needs_input_grad
         return (
             _of_images(slope, weight) if of_images else None,
-            kernel[:27].t().reshape(weight.shape) if of_weight else None,
-            kernel[27] if of_bias else None,
+            (_shifted(images) @ flat).t().reshape(weight.shape) if of_weight else None,
+            flat.sum(0) if of_bias else None,
             slope if of_onto else None,
         )
 
@@ -94,30 +78,12 @@ def _of_images(slope: Tensor, weight: Tensor) -> Tensor:
     return functional.conv_transpose3d(slope, weight, padding=1)
 
 
-def _slabs(images: Tensor, rows: int) -> Iterator[tuple[slice, Tensor]]:
-    """Runs of voxels (of all B D H W) with taps (rows, voxels): the zero-padded images seen through each
-    of the kernel's 27 taps, and where a 28th row is asked for ones, which a bias goes with.
-
-    A slab's taps are overwritten by the next one's.
-    """
-    count, _, depth, height, width = images.shape
-    layer = height * width
-    scans, layers = max(1, SLAB // (depth * layer)), max(1, SLAB // layer)
+def _shifted(images: Tensor) -> Tensor:
+    """(27, B D H W): the zero-padded images seen through each of the kernel's taps."""
     padded = functional.pad(images[:, 0], (1, 1, 1, 1, 1, 1))
     scan, *axes = padded.stride()
-    columns = min(scans, count) * min(layers, depth) * layer
-    buffer = images.new_empty(rows, columns)
-    buffer[27:].fill_(1)
-    done = 0
-    for first in range(0, count, scans):
-        for top in range(0, depth, layers):
-            size = (min(scans, count - first), min(layers, depth - top), height, width)
-            seen = padded.as_strided((3, 3, 3, *size), (*axes, scan, *axes), first * scan + top * axes[0])
-            voxels = size[0] * size[1] * layer
-            taps = buffer if voxels == columns else buffer[:, :voxels]
-            taps[:27].view(seen.shape).copy_(seen)
-            yield slice(done, done + voxels), taps
-            done += voxels
+    size = (3, 3, 3, len(images), *images.shape[2:])
+    return padded.as_strided(size, (*axes, scan, *axes)).reshape(27, -1)
 
 
 def _voxels_last(maps: Tensor) -> Tensor:

@@ -2,7 +2,6 @@ import pytest
 import torch
 from torch.nn import functional
 
-from study.regression import single_map
 from study.regression.single_map import convolve_single_map
 
 
@@ -38,18 +37,3 @@ def test_single_precision_agrees_with_torch_s_own_convolution():
     images, weight, bias, _ = data(torch.float32)
     expected = functional.relu(functional.conv3d(images, weight, bias, padding=1))
     assert torch.allclose(convolve_single_map(images, weight, bias), expected, atol=1e-5)
-
-
-@pytest.mark.parametrize("slab", [1, 20, 60, 130, 10**6])
-def test_slabs_of_any_size_make_the_same(monkeypatch, slab):
-    images, weight, bias, onto = data()
-    images, onto = torch.cat([images, 2 * images[:1]]), torch.cat([onto, onto[:1]])
-    found = []
-    for size in (slab, single_map.SLAB):
-        monkeypatch.setattr(single_map, "SLAB", size)
-        leaves = [tensor.clone().requires_grad_() for tensor in (images, weight, bias, onto)]
-        maps = convolve_single_map(*leaves[:3], leaves[3].clone())
-        maps.square().sum().backward()
-        found.append([maps, *(leaf.grad for leaf in leaves)])
-    for one, whole in zip(*found, strict=True):
-        assert torch.allclose(one, whole, rtol=1e-12, atol=1e-12)
