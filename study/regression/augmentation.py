@@ -46,7 +46,8 @@ def apply_transforms(
 
     Args:
         images_BDHW: (B, D, H, W).
-        transforms: (B, 3, 4), from `draw_transforms`.
+        transforms: (B, 3, 4), from `draw_transforms`; or (1, 3, 4), the same for all images, which are then
+            sampled as channels of one: where each voxel comes from is found once.
         interpolation: `linear` blurs as much as the transform is off the grid; `nearest` does not.
 
     Returns:
@@ -59,18 +60,19 @@ def apply_transforms(
     theta[:, :, 3] = transforms[:, ::-1, 3] * (2 / size[::-1])
     grid = functional.affine_grid(
         torch.from_numpy(theta).to(images_BDHW.device, torch.float32),
-        [len(images_BDHW), 1, *images_BDHW.shape[1:]],
+        [len(transforms), 1, *images_BDHW.shape[1:]],
         align_corners=False,
     )
     mode = "bilinear" if interpolation == "linear" else "nearest"
+    channel = 0 if len(transforms) == 1 else 1
     sampled = functional.grid_sample(
-        images_BDHW.unsqueeze(1),
+        images_BDHW.unsqueeze(channel),
         grid.to(images_BDHW.dtype),
         mode=mode,
         padding_mode="zeros",
         align_corners=False,
     )
-    return sampled.squeeze(1)
+    return sampled.squeeze(channel)
 
 
 def _about(angles: NDArray[np.float64], axis: int) -> NDArray[np.float64]:

@@ -128,7 +128,6 @@ def _over_views(
         for view_34 in views_V34:
             seen = images_BDHW
             if not np.array_equal(view_34, identity_transform()[0]):
-                views = np.broadcast_to(view_34, (len(seen), 3, 4))
-                seen = apply_transforms(seen, views, config.interpolation)
+                seen = apply_transforms(seen, view_34[None], config.interpolation)
             totals_B += predictor(seen.unsqueeze(1)).double().cpu().numpy()
     return totals_B / len(views_V34)

@@ -84,3 +84,14 @@ def test_linear_resampling_blurs_and_nearest_does_not():
     linear, nearest = (apply_transforms(images, half, mode)[inner].std() for mode in ("linear", "nearest"))
     assert linear < 0.6 * images[inner].std()
     assert nearest == pytest.approx(images[inner].std().item(), rel=0.1)
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "nearest"])
+def test_one_transform_for_all_scans_is_the_same_for_each(interpolation):
+    images = scans(count=3)
+    transform = draw_transforms(
+        1, flips=True, rotation=0.2, translation=2.0, generator=np.random.default_rng(3)
+    )
+    each = apply_transforms(images, np.repeat(transform, len(images), axis=0), interpolation)
+    assert len(images) > 1
+    assert torch.equal(apply_transforms(images, transform, interpolation), each)
