@@ -58,21 +58,25 @@ def apply_transforms(
     # The sampler wants coordinates in [-1, 1] over each axis' extent, in the order W, H, D.
     theta[:, :, :3] = transforms[:, ::-1, 2::-1] * (size[None, None, ::-1] / size[None, ::-1, None])
     theta[:, :, 3] = transforms[:, ::-1, 3] * (2 / size[::-1])
-    grid = functional.affine_grid(
+    grid_BDHW3 = functional.affine_grid(
         torch.from_numpy(theta).to(images_BDHW.device, torch.float32),
         [len(transforms), 1, *images_BDHW.shape[1:]],
         align_corners=False,
-    )
+    ).to(images_BDHW.dtype)
     mode = "bilinear" if interpolation == "linear" else "nearest"
-    channel = 0 if len(transforms) == 1 else 1
-    sampled = functional.grid_sample(
-        images_BDHW.unsqueeze(channel),
-        grid.to(images_BDHW.dtype),
-        mode=mode,
-        padding_mode="zeros",
-        align_corners=False,
+    if len(transforms) > 1:
+        return _sample(images_BDHW.unsqueeze(1), grid_BDHW3, mode).squeeze(1)
+    # The sampler has a thread for each of a batch: a batch of slices, each taken out of all the images.
+    depth = images_BDHW.shape[1]
+    slices_DBHW = _sample(images_BDHW.expand(depth, -1, -1, -1, -1), grid_BDHW3.movedim(1, 0), mode).squeeze(
+        2
     )
-    return sampled.squeeze(channel)
+    return slices_DBHW.movedim(0, 1).contiguous()
+
+
+def _sample(images: Tensor, grid: Tensor, mode: str) -> Tensor:
+    """Images (N, C, D, H, W) at the points (N, d, h, w, 3): (N, C, d, h, w)."""
+    return functional.grid_sample(images, grid, mode=mode, padding_mode="zeros", align_corners=False)
 
 
 def _about(angles: NDArray[np.float64], axis: int) -> NDArray[np.float64]:

@@ -1,5 +1,6 @@
 """What a trained network predicts: label units, blank branches, and the mean over a few fixed views."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -89,6 +90,10 @@ def draw_views(config: TrialConfig, seed: int) -> NDArray[np.float64]:
     )
 
 
+_RESAMPLED = 8
+"""Scans, about, that one view is computed for at once: where its voxels come from is found once for all."""
+
+
 def predict(
     predictor: nn.Module,
     images_MDHW: Images,
@@ -106,21 +111,26 @@ def predict(
     chunk = config.chunk or suitable_chunk(images_MDHW.shape[1:], device)
     means_M, start = np.empty(len(images_MDHW)), 0
     while start < len(means_M):
-        rows = np.arange(start, min(start + chunk, len(means_M)))
+        several = chunk * math.ceil(_RESAMPLED / chunk)
+        rows = np.arange(start, min(start + several, len(means_M)))
         try:
             images = on_device(images_MDHW, rows, device)
-            means_M[rows] = _over_views(predictor, images, views_V34, config)
+            means_M[rows] = _over_views(predictor, images, views_V34, config, chunk)
         except (MemoryError, RuntimeError) as error:
-            if len(rows) == 1 or not is_out_of_memory(error):
+            if chunk == 1 or not is_out_of_memory(error):
                 raise
-            chunk = len(rows) // 2
+            chunk //= 2
         else:
             start += len(rows)
     return means_M
 
 
 def _over_views(
-    predictor: nn.Module, images_BDHW: Tensor, views_V34: NDArray[np.float64], config: TrialConfig
+    predictor: nn.Module,
+    images_BDHW: Tensor,
+    views_V34: NDArray[np.float64],
+    config: TrialConfig,
+    chunk: int,
 ) -> NDArray[np.float64]:
     """Mean predictions (B,)."""
     totals_B = np.zeros(len(images_BDHW))
@@ -129,5 +139,6 @@ def _over_views(
             seen = images_BDHW
             if not np.array_equal(view_34, identity_transform()[0]):
                 seen = apply_transforms(seen, view_34[None], config.interpolation)
-            totals_B += predictor(seen.unsqueeze(1)).double().cpu().numpy()
+            predictions = [predictor(part.unsqueeze(1)) for part in torch.split(seen, chunk)]
+            totals_B += torch.cat(predictions).double().cpu().numpy()
     return totals_B / len(views_V34)

@@ -1,10 +1,46 @@
-"""ReLU and global average pooling of the same maps, with one pass over them on the way back."""
+"""ReLU, by itself and with global average pooling of the same maps, in as few passes over them as can be.
+
+A bfloat16 number is a sign and a magnitude in 16 bits: read as an integer it is clipped and masked in
+half the time that converting it to float32 and back takes (on a CPU, measured in benchmarks).
+"""
 
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+_NOT_A_NUMBER = -128
+"""bfloat16 numbers below zero, read as integers, are at most this; negative NaNs are more, and stay."""
+
+
+def relu(maps: Tensor, result: Tensor | None = None) -> Tensor:
+    """relu(maps), written into `result` if there is one, which may be `maps` itself; a NaN stays one."""
+    if result is None:
+        result = torch.empty_like(maps)
+    if _are_integers_faster(maps):
+        torch.ops.aten.threshold.out(maps.view(torch.int16), _NOT_A_NUMBER, 0, out=result.view(torch.int16))
+        return result
+    return torch.clamp_min(maps, 0, out=result)
+
+
+def relu_slope(slope: Tensor, maps: Tensor, result: Tensor) -> Tensor:
+    """The slope where relu has let something through, else 0, written into `result`.
+
+    Args:
+        slope: With respect to relu's result.
+        maps: relu's result, like `slope`.
+        result: Overwritten; may be `slope` itself.
+    """
+    into = result
+    if _are_integers_faster(maps):
+        slope, maps, into = (tensor.view(torch.int16) for tensor in (slope, maps, result))
+    torch.ops.aten.threshold_backward.grad_input(slope, maps, 0, grad_input=into)
+    return result
+
+
+def _are_integers_faster(maps: Tensor) -> bool:
+    return maps.dtype == torch.bfloat16 and maps.device.type == "cpu"
 
 
 def rectify(maps_BCDHW: Tensor) -> tuple[Tensor, Tensor]:
@@ -30,7 +66,7 @@ def rectify(maps_BCDHW: Tensor) -> tuple[Tensor, Tensor]:
 class _Rectified(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, maps: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401 - torch's own, untyped
-        maps = maps.relu()
+        maps = relu(maps)
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(maps)
         return maps, _means(maps)
@@ -40,15 +76,15 @@ class _Rectified(torch.autograd.Function):
         (maps,) = ctx.saved_tensors
         slope = of_maps
         if of_means is not None:
-            each = (of_means / maps[0, 0].numel()).to(maps.dtype)[:, :, None, None, None]
+            each = (of_means / maps.shape[2:].numel()).to(maps.dtype)[:, :, None, None, None]
             slope = each.expand_as(maps) if of_maps is None else of_maps + each
         if slope is None:
             return None
-        return torch.ops.aten.threshold_backward.grad_input(  # type: ignore[no-any-return]
-            slope, maps, 0, grad_input=torch.empty_like(maps)
-        )
+        return relu_slope(slope, maps, torch.empty_like(maps))
 
 
 def _means(maps_BCDHW: Tensor) -> Tensor:
     precision = torch.promote_types(maps_BCDHW.dtype, torch.float32)
-    return maps_BCDHW.mean(dim=(2, 3, 4), dtype=precision)
+    # As they lie in memory, voxel after voxel: a mean over three axes converts them twice as slowly.
+    voxels_BVC = maps_BCDHW.movedim(1, -1).flatten(1, -2)
+    return voxels_BVC.to(precision).mean(dim=1)

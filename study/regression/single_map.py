@@ -1,8 +1,7 @@
 """A 3x3x3 convolution of a single map with its ReLU, as one matrix product over 27 shifted copies.
 
 Libraries tune convolutions for many maps; from one map they take several times as long as the
-arithmetic needs (on a CPU, measured in benchmarks). The shifted copies are made again for the
-backward pass: they are cheaper to copy than to keep.
+arithmetic needs (on a CPU, measured in benchmarks). A bias is the weight of one more row, of ones.
 """
 
 from typing import Any
@@ -10,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from study.regression.rectified import relu, relu_slope
 
 
 def convolve_single_map(
@@ -44,31 +45,30 @@ class _SingleMap(torch.autograd.Function):
         bias: Tensor | None,
         onto: Tensor | None,
     ) -> Tensor:
-        shifted, kernel = _shifted(images), weight.reshape(len(weight), 27).t()
+        shifted, kernel = _shifted(images, bias is not None), weight.reshape(len(weight), 27)
+        if bias is not None:
+            kernel = torch.cat([kernel, bias.unsqueeze(1)], dim=1)
         if onto is None:
-            flat = shifted.t() @ kernel if bias is None else torch.addmm(bias, shifted.t(), kernel)
-            maps = flat.view(len(images), *images.shape[2:], -1).movedim(-1, 1)
+            maps = (shifted.t() @ kernel.t()).view(len(images), *images.shape[2:], -1).movedim(-1, 1)
         else:
             maps = onto
-            flat = _voxels_last(maps).addmm_(shifted.t(), kernel)
-            if bias is not None:
-                flat.add_(bias)
+            _voxels_last(maps).addmm_(shifted.t(), kernel.t())
             ctx.mark_dirty(maps)
-        maps.relu_()
-        ctx.save_for_backward(images, weight, maps)
+        relu(maps, maps)
+        ctx.save_for_backward(shifted, weight, maps)
         return maps
 
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        images, weight, maps = ctx.saved_tensors
+        shifted, weight, maps = ctx.saved_tensors
         # In place: whoever computed this slope has no further use for it.
-        slope = torch.ops.aten.threshold_backward.grad_input(slope, maps, 0, grad_input=slope)
-        flat = _voxels_last(slope)
+        slope = relu_slope(slope, maps, slope)
         of_images, of_weight, of_bias, of_onto = ctx.needs_input_grad
+        of_kernel = (shifted @ _voxels_last(slope)).t() if of_weight or of_bias else None
         return (
             _of_images(slope, weight) if of_images else None,
-            (_shifted(images) @ flat).t().reshape(weight.shape) if of_weight else None,
-            flat.sum(0) if of_bias else None,
+            of_kernel[:, :27].reshape(weight.shape) if of_kernel is not None and of_weight else None,
+            of_kernel[:, 27] if of_kernel is not None and of_bias else None,
             slope if of_onto else None,
         )
 
@@ -78,12 +78,15 @@ def _of_images(slope: Tensor, weight: Tensor) -> Tensor:
     return functional.conv_transpose3d(slope, weight, padding=1)
 
 
-def _shifted(images: Tensor) -> Tensor:
-    """(27, B D H W): the zero-padded images seen through each of the kernel's taps."""
+def _shifted(images: Tensor, with_ones: bool) -> Tensor:
+    """(27, B D H W): the zero-padded images seen through each of the kernel's taps; and a row of ones."""
     padded = functional.pad(images[:, 0], (1, 1, 1, 1, 1, 1))
     scan, *axes = padded.stride()
     size = (3, 3, 3, len(images), *images.shape[2:])
-    return padded.as_strided(size, (*axes, scan, *axes)).reshape(27, -1)
+    shifted = images.new_empty(27 + with_ones, images.numel())
+    shifted[:27].view(size).copy_(padded.as_strided(size, (*axes, scan, *axes)))
+    shifted[27:] = 1
+    return shifted
 
 
 def _voxels_last(maps: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     path
     for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")]
-    if "_build" not in path.parts
+    if not {"_build", "_generated"} & set(path.parts)
 )
 LANGUAGES = ("sh", "python")
 MARK = re.compile(r"<!--\s*(not run|slow)\b\s*:?\s*(.*?)\s*-->\s*", re.DOTALL)
