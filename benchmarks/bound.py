@@ -1,4 +1,8 @@
-"""The lower bound: the four convolutions of the base network, forward and backward, and nothing else."""
+"""The lower bound: the four convolutions of the base network, forward and backward, and nothing else.
+
+Beside it, what torch's own operators need for everything between the convolutions, each run once and
+alone: a step made of them cannot be faster than both together.
+"""
 
 from collections.abc import Callable
 
@@ -24,6 +28,33 @@ def convolutions(
     def run() -> None:
         for convolution in fastest:
             convolution()
+
+    return run
+
+
+def other_operators(side: int, scans: int, dtype: torch.dtype, *, backward: bool) -> Callable[[], None]:
+    """Resampling, ReLUs, pooling and means of the base network, channels last, on maps that lie ready."""
+    aten, half = torch.ops.aten, side // 2
+    images, grid = torch.randn(scans, 1, side, side, side), torch.rand(scans, side, side, side, 3) * 2 - 1
+    first, middle, third, last = (
+        torch.randn(scans, maps, *[size] * 3).to(dtype=dtype, memory_format=torch.channels_last_3d)
+        for maps, size in ((32, side), (32, half), (64, half), (64, half))
+    )
+    pooled, places = aten.max_pool3d_with_indices(first, [2] * 3, [2] * 3)
+
+    def run() -> None:
+        functional.grid_sample(images, grid, align_corners=False)
+        functional.max_pool3d(first, 2)
+        for maps in (first, middle, third, last):
+            maps.relu()
+        for maps in (middle, last):
+            maps.mean(dim=(2, 3, 4), dtype=torch.float32)
+        if backward:
+            for maps in (last, third, middle, first):
+                aten.threshold_backward(maps, maps, 0)
+            aten.max_pool3d_with_indices_backward(
+                pooled, first, [2] * 3, [2] * 3, [0] * 3, [1] * 3, False, places
+            )
 
     return run
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from benchmarks.bound import convolutions
+from benchmarks.bound import convolutions, other_operators
 from benchmarks.elsewhere import Elsewhere, in_turn
 from benchmarks.measure import Row, compared, publish
-from benchmarks.step import cohort
+from benchmarks.step import OPERATORS, cohort
 from study.regression.allocator import keep_freed_memory
 from study.regression.config import TrialConfig
 from study.regression.precision import fastest_precision
@@ -28,14 +28,19 @@ def own_prediction(side: int, precision: str) -> Callable[[], np.ndarray]:
     return lambda: predict(predictor, images, views, config=config)
 
 
-def forward_bound(side: int, precision: str) -> Callable[[], None]:
-    """The convolutions of all scans and views, four scans at a time, nothing else."""
+def forward_bound(side: int, precision: str, with_others: bool) -> Callable[[], None]:
+    """The convolutions of all scans and views, four scans at a time; nothing else, or all else as well."""
     keep_freed_memory()
-    pass_ = convolutions(side, 4, getattr(torch, precision), backward=False)
+    dtype = getattr(torch, precision)
+    passes = [convolutions(side, 4, dtype, backward=False)]
+    if with_others:
+        passes.append(other_operators(side, 4, dtype, backward=False))
 
     def run() -> None:
-        for _ in range(SCANS * VIEWS // 4):
-            pass_()
+        with torch.inference_mode():
+            for _ in range(SCANS * VIEWS // 4):
+                for pass_ in passes:
+                    pass_()
 
     return run
 
@@ -47,9 +52,11 @@ def measure() -> None:
         precision = fastest_precision((side,) * 3, 4)
         candidates = {
             "ours": Elsewhere(own_prediction, side, precision, threads=THREADS),
-            "bound": Elsewhere(forward_bound, side, precision, threads=THREADS),
+            "bound": Elsewhere(forward_bound, side, precision, False, threads=THREADS),
+            OPERATORS: Elsewhere(forward_bound, side, precision, True, threads=THREADS),
         }
         seconds = in_turn(candidates, rounds)
         what = f"{SCANS} scans of {side}^3, {VIEWS} views, {precision}"
         rows.append(compared(what, seconds["ours"], "forward bound", seconds["bound"], target=TARGET))
+        rows.append(compared(what, seconds["ours"], OPERATORS, seconds[OPERATORS]))
     publish("prediction", "Prediction over views, 2 threads", rows)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from benchmarks.bound import convolutions
+from benchmarks.bound import convolutions, other_operators
 from benchmarks.elsewhere import Elsewhere, in_turn
 from benchmarks.measure import Row, compared, machine_class, publish
 from benchmarks.peers import plain_step
@@ -22,6 +22,7 @@ FASTER = {"amx": 4.0, "avx512-bf16": 2.5, "no-bf16": 1.4}
 FASTER_FLOAT32 = 1.4
 OF_BOUND = {16: 1.3, 32: 1.15, 64: 1.2}
 PEERS = ("MONAI", "TorchIO")
+OPERATORS = "bound, and all other operators once"
 
 
 def cohort(side: int, scans: int = 16) -> tuple[np.ndarray, np.ndarray]:
@@ -45,6 +46,18 @@ def bound_step(side: int, precision: str) -> Callable[[], None]:
     return convolutions(side, SCANS, getattr(torch, precision), backward=True)
 
 
+def operators_step(side: int, precision: str) -> Callable[[], None]:
+    """The convolutions, and torch's operators for all else between resampling and means."""
+    first = bound_step(side, precision)
+    then = other_operators(side, SCANS, getattr(torch, precision), backward=True)
+
+    def run() -> None:
+        first()
+        then()
+
+    return run
+
+
 def user_step(name: str, side: int) -> Callable[[], float]:
     """A step a user would write."""
     return plain_step(name, *cohort(side), n=SCANS)
@@ -62,6 +75,7 @@ def _rows(side: int, threads: int) -> list[Row]:
     candidates = {
         "ours": Elsewhere(own_step, side, {**set_sum, "precision": best}, threads=threads),
         "bound": Elsewhere(bound_step, side, best, threads=threads),
+        OPERATORS: Elsewhere(operators_step, side, best, threads=threads),
     }
     if best != "float32":
         candidates["ours float32"] = Elsewhere(
@@ -71,7 +85,10 @@ def _rows(side: int, threads: int) -> list[Row]:
         candidates |= {name: Elsewhere(user_step, name, side, threads=threads) for name in PEERS}
     seconds = in_turn(candidates, ROUNDS[side])
     what = f"{side}^3, {best}, {threads} thread{'s' * (threads > 1)}"
-    rows = [compared(what, seconds["ours"], "bound", seconds["bound"], target=f"<= {OF_BOUND[side]}")]
+    rows = [
+        compared(what, seconds["ours"], "bound", seconds["bound"], target=f"<= {OF_BOUND[side]}"),
+        compared(what, seconds["ours"], OPERATORS, seconds[OPERATORS]),
+    ]
     full = seconds.get("ours float32", seconds["ours"])
     for peer in (name for name in PEERS if name in seconds):
         faster = f">= {FASTER[machine_class()]}"

@@ -134,11 +134,18 @@ def _over_views(
 ) -> NDArray[np.float64]:
     """Mean predictions (B,)."""
     totals_B = np.zeros(len(images_BDHW))
+    at_once = max(1, chunk // len(images_BDHW))
     with torch.inference_mode():
-        for view_34 in views_V34:
-            seen = images_BDHW
-            if not np.array_equal(view_34, identity_transform()[0]):
-                seen = apply_transforms(seen, view_34[None], config.interpolation)
-            predictions = [predictor(part.unsqueeze(1)) for part in torch.split(seen, chunk)]
-            totals_B += torch.cat(predictions).double().cpu().numpy()
+        for start in range(0, len(views_V34), at_once):
+            views = views_V34[start : start + at_once]
+            seen = torch.cat([_seen(images_BDHW, view_34, config) for view_34 in views])
+            predictions = torch.cat([predictor(part.unsqueeze(1)) for part in torch.split(seen, chunk)])
+            totals_B += predictions.view(len(views), -1).double().sum(dim=0).cpu().numpy()
     return totals_B / len(views_V34)
+
+
+def _seen(images_BDHW: Tensor, view_34: NDArray[np.float64], config: TrialConfig) -> Tensor:
+    """The scans through one view, (B, D, H, W)."""
+    if np.array_equal(view_34, identity_transform()[0]):
+        return images_BDHW
+    return apply_transforms(images_BDHW, view_34[None], config.interpolation)

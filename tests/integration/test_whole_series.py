@@ -128,6 +128,7 @@ def test_a_series_killed_in_its_second_study_ends_as_one_that_was_left_alone(tmp
     pd.testing.assert_frame_equal(*(table.drop(columns=times) for table in tables))
 
 
+@pytest.mark.slow
 def test_a_map_killed_on_the_way_ends_as_one_that_was_left_alone(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(MAP)
     setsum("run", tmp_path / "study.yaml", "--out", tmp_path / "whole")

@@ -102,7 +102,8 @@ def same(one, other, **changes):
     assert models[0] == models[1]
 
 
-@pytest.mark.parametrize("search", ["postgresql", pytest.param("journal", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("search", ["postgresql", "journal"])
 def test_a_bucket_and_a_database_outlive_the_driver(search, undisturbed, bucket, aws, request, tmp_path):
     states = f"{bucket}/some/prefix"
     elsewhere = {"storage": request.getfixturevalue("database").url} if search == "postgresql" else {}

@@ -11,7 +11,7 @@ from study.sweep.sweep import is_finished, run_sweep
 SAME = ["trial", "status", "origin", "score", "mse", "icc", "length", "verdict", "config", "varied"]
 
 
-@pytest.mark.parametrize("how", ["deleted", "beginning lost"])
+@pytest.mark.parametrize("how", ["deleted", pytest.param("beginning lost", marks=pytest.mark.slow)])
 @pytest.mark.usefixtures("local_ray")
 def test_a_lost_journal_is_rebuilt_from_what_the_runs_recorded(tmp_path, how):
     task = tiny.make_task(tmp_path, "set_sum", trials=4, sampler="tpe", cpus_per_trial=2)
