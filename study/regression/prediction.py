@@ -102,7 +102,7 @@ def predict(
     config: TrialConfig,
     device: str = "cpu",
 ) -> NDArray[np.float64]:
-    """Mean prediction over the views, (M,), in label units; a chunk of images in memory at a time.
+    """Mean prediction over the views, (M,), in label units; some eight images, or a chunk, in memory at once.
 
     When a device runs out of memory the chunk halves.
     """
