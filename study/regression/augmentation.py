@@ -67,11 +67,9 @@ def apply_transforms(
     if len(transforms) > 1:
         return _sample(images_BDHW.unsqueeze(1), grid_BDHW3, mode).squeeze(1)
     # The sampler has a thread for each of a batch: a batch of slices, each taken out of all the images.
-    depth = images_BDHW.shape[1]
-    slices_DBHW = _sample(images_BDHW.expand(depth, -1, -1, -1, -1), grid_BDHW3.movedim(1, 0), mode).squeeze(
-        2
-    )
-    return slices_DBHW.movedim(0, 1).contiguous()
+    for_each_slice = images_BDHW.expand(images_BDHW.shape[1], -1, -1, -1, -1)
+    slices = _sample(for_each_slice, grid_BDHW3.movedim(1, 0), mode)
+    return slices.squeeze(2).movedim(0, 1).contiguous()
 
 
 def _sample(images: Tensor, grid: Tensor, mode: str) -> Tensor:

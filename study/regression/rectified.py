@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-_NOT_A_NUMBER = -128
-"""bfloat16 numbers below zero, read as integers, are at most this; negative NaNs are more, and stay."""
+_MINUS_INFINITY = -128
+"""Its bits in bfloat16, read as an integer: at least those of any number below zero, less than a NaN's."""
 
 
 def relu(maps: Tensor, result: Tensor | None = None) -> Tensor:
@@ -19,7 +19,7 @@ def relu(maps: Tensor, result: Tensor | None = None) -> Tensor:
     if result is None:
         result = torch.empty_like(maps)
     if _are_integers_faster(maps):
-        torch.ops.aten.threshold.out(maps.view(torch.int16), _NOT_A_NUMBER, 0, out=result.view(torch.int16))
+        torch.ops.aten.threshold.out(maps.view(torch.int16), _MINUS_INFINITY, 0, out=result.view(torch.int16))
         return result
     return torch.clamp_min(maps, 0, out=result)
 
