@@ -104,22 +104,22 @@ def predict(
 ) -> NDArray[np.float64]:
     """Mean prediction over the views, (M,), in label units; some eight images, or a chunk, in memory at once.
 
-    When a device runs out of memory the chunk halves.
+    When a device runs out of memory both halve.
     """
     predictor.eval()
     keep_freed_memory()
     chunk = config.chunk or suitable_chunk(images_MDHW.shape[1:], device)
+    several = chunk * math.ceil(_RESAMPLED / chunk)
     means_M, start = np.empty(len(images_MDHW)), 0
     while start < len(means_M):
-        several = chunk * math.ceil(_RESAMPLED / chunk)
         rows = np.arange(start, min(start + several, len(means_M)))
         try:
             images = on_device(images_MDHW, rows, device)
             means_M[rows] = _over_views(predictor, images, views_V34, config, chunk)
         except (MemoryError, RuntimeError) as error:
-            if chunk == 1 or not is_out_of_memory(error):
+            if several == 1 or not is_out_of_memory(error):
                 raise
-            chunk //= 2
+            several, chunk = several // 2, max(1, chunk // 2)
         else:
             start += len(rows)
     return means_M

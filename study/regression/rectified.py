@@ -14,10 +14,8 @@ _MINUS_INFINITY = -128
 """Its bits in bfloat16, read as an integer: at least those of any number below zero, less than a NaN's."""
 
 
-def relu(maps: Tensor, result: Tensor | None = None) -> Tensor:
-    """relu(maps), written into `result` if there is one, which may be `maps` itself; a NaN stays one."""
-    if result is None:
-        result = torch.empty_like(maps)
+def relu(maps: Tensor, result: Tensor) -> Tensor:
+    """relu(maps), written into `result`, which may be `maps` itself; a NaN stays one."""
     if _are_integers_faster(maps):
         torch.ops.aten.threshold.out(maps.view(torch.int16), _MINUS_INFINITY, 0, out=result.view(torch.int16))
         return result
@@ -66,7 +64,7 @@ def rectify(maps_BCDHW: Tensor) -> tuple[Tensor, Tensor]:
 class _Rectified(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, maps: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401 - torch's own, untyped
-        maps = relu(maps)
+        maps = relu(maps, torch.empty_like(maps))
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(maps)
         return maps, _means(maps)
