@@ -32,7 +32,18 @@ def convolutions(
     return run
 
 
-def other_operators(side: int, scans: int, dtype: torch.dtype, *, backward: bool) -> Callable[[], None]:
+def all_operators(side: int, scans: int, dtype: torch.dtype, *, backward: bool) -> Callable[[], None]:
+    """The convolutions, then everything between them."""
+    parts = [part(side, scans, dtype, backward=backward) for part in (convolutions, _other_operators)]
+
+    def run() -> None:
+        for part in parts:
+            part()
+
+    return run
+
+
+def _other_operators(side: int, scans: int, dtype: torch.dtype, *, backward: bool) -> Callable[[], None]:
     """Resampling, ReLUs, pooling and means of the base network, channels last, on maps that lie ready."""
     aten, half = torch.ops.aten, side // 2
     images, grid = torch.randn(scans, 1, side, side, side), torch.rand(scans, side, side, side, 3) * 2 - 1

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from benchmarks.bound import convolutions, other_operators
+from benchmarks.bound import all_operators, convolutions
 from benchmarks.elsewhere import Elsewhere, in_turn
 from benchmarks.measure import Row, compared, publish
 from benchmarks.step import OPERATORS, cohort
@@ -31,16 +31,13 @@ def own_prediction(side: int, precision: str) -> Callable[[], np.ndarray]:
 def forward_bound(side: int, precision: str, with_others: bool) -> Callable[[], None]:
     """The convolutions of all scans and views, four scans at a time; nothing else, or all else as well."""
     keep_freed_memory()
-    dtype = getattr(torch, precision)
-    passes = [convolutions(side, 4, dtype, backward=False)]
-    if with_others:
-        passes.append(other_operators(side, 4, dtype, backward=False))
+    operators = all_operators if with_others else convolutions
+    pass_ = operators(side, 4, getattr(torch, precision), backward=False)
 
     def run() -> None:
         with torch.inference_mode():
             for _ in range(SCANS * VIEWS // 4):
-                for pass_ in passes:
-                    pass_()
+                pass_()
 
     return run
 

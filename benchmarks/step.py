@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from benchmarks.bound import convolutions, other_operators
+from benchmarks.bound import all_operators, convolutions
 from benchmarks.elsewhere import Elsewhere, in_turn
 from benchmarks.measure import Row, compared, machine_class, publish
 from benchmarks.peers import plain_step
@@ -48,14 +48,8 @@ def bound_step(side: int, precision: str) -> Callable[[], None]:
 
 def operators_step(side: int, precision: str) -> Callable[[], None]:
     """The convolutions, and torch's operators for all else between resampling and means."""
-    first = bound_step(side, precision)
-    then = other_operators(side, SCANS, getattr(torch, precision), backward=True)
-
-    def run() -> None:
-        first()
-        then()
-
-    return run
+    keep_freed_memory()
+    return all_operators(side, SCANS, getattr(torch, precision), backward=True)
 
 
 def user_step(name: str, side: int) -> Callable[[], float]:
