@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from study.regression.resampling import resample
+
 Interpolation = Literal["linear", "nearest"]
 
 
@@ -46,13 +48,31 @@ def apply_transforms(
 
     Args:
         images_BDHW: (B, D, H, W).
-        transforms: (B, 3, 4), from `draw_transforms`; or (1, 3, 4), the same for all images, which are then
-            sampled as channels of one: where each voxel comes from is found once.
+        transforms: (B, 3, 4), from `draw_transforms`; or (1, 3, 4), the same for all images.
         interpolation: `linear` blurs as much as the transform is off the grid; `nearest` does not.
 
     Returns:
         (B, D, H, W), the same device and dtype.
     """
+    if images_BDHW.device.type == "cpu" and not images_BDHW.requires_grad:
+        each_its_own = len(transforms) > 1
+        groups = images_BDHW.unsqueeze(1 if each_its_own else 0)
+        return resample(groups, transforms, interpolation == "nearest").flatten(0, 1)
+    return _apply_with_torch(images_BDHW, transforms, interpolation)
+
+
+def through_views(
+    images_BDHW: Tensor, views_V34: NDArray[np.float64], interpolation: Interpolation = "linear"
+) -> Tensor:
+    """All images through each of the views, (V * B, D, H, W), view after view; see `apply_transforms`."""
+    if images_BDHW.device.type == "cpu":
+        return resample(images_BDHW.unsqueeze(0), views_V34, interpolation == "nearest").flatten(0, 1)
+    return torch.cat([apply_transforms(images_BDHW, view_34[None], interpolation) for view_34 in views_V34])
+
+
+def _apply_with_torch(
+    images_BDHW: Tensor, transforms: NDArray[np.float64], interpolation: Interpolation
+) -> Tensor:
     size = np.array(images_BDHW.shape[1:], dtype=np.float64)
     theta = np.empty_like(transforms)
     # The sampler wants coordinates in [-1, 1] over each axis' extent, in the order W, H, D.
@@ -64,17 +84,11 @@ def apply_transforms(
         align_corners=False,
     ).to(images_BDHW.dtype)
     mode = "bilinear" if interpolation == "linear" else "nearest"
-    if len(transforms) > 1:
-        return _sample(images_BDHW.unsqueeze(1), grid_BDHW3, mode).squeeze(1)
-    # The sampler has a thread for each of a batch: a batch of slices, each taken out of all the images.
-    for_each_slice = images_BDHW.expand(images_BDHW.shape[1], -1, -1, -1, -1)
-    slices = _sample(for_each_slice, grid_BDHW3.movedim(1, 0), mode)
-    return slices.squeeze(2).movedim(0, 1).contiguous()
-
-
-def _sample(images: Tensor, grid: Tensor, mode: str) -> Tensor:
-    """Images (N, C, D, H, W) at the points (N, d, h, w, 3): (N, C, d, h, w)."""
-    return functional.grid_sample(images, grid, mode=mode, padding_mode="zeros", align_corners=False)
+    channels = images_BDHW.unsqueeze(1 if len(transforms) > 1 else 0)
+    sampled = functional.grid_sample(
+        channels, grid_BDHW3, mode=mode, padding_mode="zeros", align_corners=False
+    )
+    return sampled.flatten(0, 1)
 
 
 def _about(angles: NDArray[np.float64], axis: int) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from study.cohort.rows import Images
 from study.regression.allocator import keep_freed_memory
-from study.regression.augmentation import apply_transforms, draw_transforms, identity_transform
+from study.regression.augmentation import draw_transforms, identity_transform, through_views
 from study.regression.config import BASE, TrialConfig
 from study.regression.device import suitable_chunk
 from study.regression.named import build_named
@@ -138,14 +138,14 @@ def _over_views(
     with torch.inference_mode():
         for start in range(0, len(views_V34), at_once):
             views = views_V34[start : start + at_once]
-            seen = torch.cat([_seen(images_BDHW, view_34, config) for view_34 in views])
+            seen = _seen(images_BDHW, views, config)
             predictions = torch.cat([predictor(part.unsqueeze(1)) for part in torch.split(seen, chunk)])
             totals_B += predictions.view(len(views), -1).double().sum(dim=0).cpu().numpy()
     return totals_B / len(views_V34)
 
 
-def _seen(images_BDHW: Tensor, view_34: NDArray[np.float64], config: TrialConfig) -> Tensor:
-    """The scans through one view, (B, D, H, W)."""
-    if np.array_equal(view_34, identity_transform()[0]):
+def _seen(images_BDHW: Tensor, views_V34: NDArray[np.float64], config: TrialConfig) -> Tensor:
+    """The scans through each view, (V * B, D, H, W)."""
+    if np.array_equal(views_V34, identity_transform()):
         return images_BDHW
-    return apply_transforms(images_BDHW, view_34[None], config.interpolation)
+    return through_views(images_BDHW, views_V34, config.interpolation)

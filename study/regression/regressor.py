@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from study.regression.dropout import SlotDropout
-from study.regression.rectified import rectify
+from study.regression.pooling import mean_rectified, pool_rectified
 from study.regression.single_map import convolve_single_map
 
 Precision = Literal["float32", "bfloat16"]
@@ -71,12 +71,12 @@ class BaseRegressor(nn.Module):
         pooled_images = functional.max_pool3d(images, 2)
         x = self.dropout(convolve_single_map(images, *self._cast(self.conv1)))
         x = self.dropout(functional.conv3d(x, *self._cast(self.conv2), padding=1))
-        pooled, of_pooled = rectify(functional.max_pool3d(x, 2))
+        pooled, of_pooled = pool_rectified(x)
         weight, bias = self._cast(self.conv3)
         of_maps, of_image = torch.split(weight, [weight.shape[1] - 1, 1], dim=1)
         y = functional.conv3d(pooled, of_maps, bias, padding=1)
         y = self.dropout(convolve_single_map(pooled_images, of_image, onto=y))
-        _, of_y = rectify(self.dropout(functional.conv3d(y, *self._cast(self.conv4), padding=1)))
+        of_y = mean_rectified(self.dropout(functional.conv3d(y, *self._cast(self.conv4), padding=1)))
         of_images = pooled_images.mean(dim=(2, 3, 4), dtype=of_y.dtype)
         predictions: Tensor = self.linear(self.dropout(torch.cat([of_y, of_pooled, of_images], dim=1)))
         return predictions.squeeze(1)
