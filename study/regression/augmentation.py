@@ -94,7 +94,8 @@ def _apply_with_torch(
 def _about(angles: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
     """Rotation matrices (B, 3, 3) about one axis."""
     i, j = [other for other in range(3) if other != axis]
-    matrices = np.tile(np.eye(3), (len(angles), 1, 1))
+    matrices = np.zeros((len(angles), 3, 3))
+    matrices[:, axis, axis] = 1
     matrices[:, i, i] = matrices[:, j, j] = np.cos(angles)
     matrices[:, i, j] = -np.sin(angles)
     matrices[:, j, i] = np.sin(angles)

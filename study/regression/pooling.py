@@ -1,7 +1,7 @@
-"""ReLU with the pooling of its maps, largest of eight and mean of all, in one pass each way.
+"""ReLU with the pooling of its maps, largest of eight and mean of all.
 
-torch's operators take five passes over the largest maps of the network for the same, and keep eight bytes a
-voxel to remember where the largest stood (measured in benchmarks).
+On a CPU in bfloat16 in one pass each way: torch's operators take five over the largest maps of the network,
+and keep eight bytes a voxel to remember where the largest stood (measured in benchmarks).
 """
 
 from typing import Any
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from study.regression.compiled import as_array, compiled, exceeds, number, rectified, store, voxels_first
+from study.regression.compiled import as_array, from_bits, in_parallel, rectified, to_bits, within_loops
+
+Bits = NDArray[np.uint16]
 
 
 def pool_rectified(maps_BCDHW: Tensor) -> tuple[Tensor, Tensor]:
@@ -26,7 +28,8 @@ def pool_rectified(maps_BCDHW: Tensor) -> tuple[Tensor, Tensor]:
         Maps (B, C, D // 2, H // 2, W // 2), and their means (B, C), in float32 or better whatever the
         precision of the maps.
     """
-    if _is_torchs(maps_BCDHW):
+    if not _can_be_compiled(maps_BCDHW):
+        # Pooled first, which commutes with a ReLU.
         pooled = functional.relu(functional.max_pool3d(maps_BCDHW, 2))
         return pooled, _means(pooled)
     pooled, means = _Pooled.apply(maps_BCDHW)  # type: ignore[no-untyped-call]
@@ -35,137 +38,155 @@ def pool_rectified(maps_BCDHW: Tensor) -> tuple[Tensor, Tensor]:
 
 def mean_rectified(maps_BCDHW: Tensor) -> Tensor:
     """Means of relu(maps), (B, C), in float32 or better whatever the precision of the maps."""
-    if _is_torchs(maps_BCDHW):
+    if not _can_be_compiled(maps_BCDHW):
         return _means(functional.relu(maps_BCDHW))
     means: Tensor = _Averaged.apply(maps_BCDHW)  # type: ignore[no-untyped-call]
     return means
 
 
-def _is_torchs(maps: Tensor) -> bool:
-    return maps.device.type != "cpu" or torch.compiler.is_compiling()
-
-
-def _precision(maps: Tensor) -> torch.dtype:
-    return torch.promote_types(maps.dtype, torch.float32)
+def _can_be_compiled(maps: Tensor) -> bool:
+    return maps.dtype == torch.bfloat16 and maps.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def _means(maps_BCDHW: Tensor) -> Tensor:
-    return maps_BCDHW.mean(dim=(2, 3, 4), dtype=_precision(maps_BCDHW))
+    precision = torch.promote_types(maps_BCDHW.dtype, torch.float32)
+    return maps_BCDHW.mean(dim=(2, 3, 4), dtype=precision)
+
+
+def _voxels_first(maps_BCDHW: Tensor) -> Tensor:
+    """(B, D, H, W, C), contiguous: a view where channels lie last in memory."""
+    return maps_BCDHW.movedim(1, -1).contiguous()
 
 
 class _Pooled(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, maps: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401 - torch's own, untyped
-        maps = voxels_first(maps)
-        size = [len(maps), *(length // 2 for length in maps.shape[1:4]), maps.shape[-1]]
-        pooled, place = maps.new_empty(size), torch.empty(size, dtype=torch.uint8)
-        sums = maps.new_empty((*size[:2], size[-1]), dtype=_precision(maps))
-        _pool(*map(as_array, (maps, pooled, place, sums)))
+        maps = _voxels_first(maps)
+        scans, *size, channels = maps.shape
+        shape = (scans, *(length // 2 for length in size), channels)
+        pooled, place = maps.new_empty(shape), maps.new_empty(shape, dtype=torch.uint8)
+        means = maps.new_empty((scans, channels), dtype=torch.float32)
+        _pool(*map(as_array, (maps, pooled, place, means)))
         ctx.save_for_backward(place)
         ctx.size = maps.shape
-        return pooled.movedim(-1, 1), sums.sum(dim=1) / pooled[0, ..., 0].numel()
+        return pooled.movedim(-1, 1), means
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, of_pooled: Tensor, of_means: Tensor) -> Tensor:  # noqa: ANN401
         (place,) = ctx.saved_tensors
-        slope = voxels_first(of_pooled)
+        slope = _voxels_first(of_pooled)
         is_odd = any(length % 2 for length in ctx.size[1:4])
-        result = (torch.zeros if is_odd else torch.empty)(ctx.size, dtype=slope.dtype)
-        each = of_means / place[0, ..., 0].numel()
-        _pool_slope(*map(as_array, (slope, each, place, result)))
+        result = slope.new_zeros(ctx.size) if is_odd else slope.new_empty(ctx.size)
+        _pool_slope(*map(as_array, (slope, of_means.contiguous(), place, result)))
         return result.movedim(-1, 1)
 
 
 class _Averaged(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, maps: Tensor) -> Tensor:  # noqa: ANN401
-        maps = voxels_first(maps)
+        maps = _voxels_first(maps)
+        means = maps.new_empty((len(maps), maps.shape[-1]), dtype=torch.float32)
+        _mean(as_array(maps), as_array(means))
         ctx.save_for_backward(maps)
-        sums = maps.new_empty((*maps.shape[:2], maps.shape[-1]), dtype=_precision(maps))
-        _sum(as_array(maps), as_array(sums))
-        return sums.sum(dim=1) / maps[0, ..., 0].numel()
+        return means
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, of_means: Tensor) -> Tensor:  # noqa: ANN401
         (maps,) = ctx.saved_tensors
-        each, result = (of_means / maps[0, ..., 0].numel()).to(maps.dtype), torch.empty_like(maps)
-        _mean_slope(*map(as_array, (maps, each, result)))
+        result = torch.empty_like(maps)
+        _mean_slope(*map(as_array, (maps, of_means.contiguous(), result)))
         return result.movedim(-1, 1)
 
 
-_NOWHERE = 8
+_NOWHERE = np.uint8(8)
 """The place of a largest that is not above zero."""
 
 
-@compiled
-def _pool(
-    maps: NDArray[Any], pooled: NDArray[Any], place: NDArray[np.uint8], sums: NDArray[np.float32]
-) -> None:
-    """Maps (B, D, H, W, C) to a quarter of them, where each stood, and sums over H and W (B, D, C)."""
+@in_parallel
+def _pool(maps: Bits, pooled: Bits, place: NDArray[np.uint8], means: NDArray[np.float32]) -> None:
+    """Maps (B, D, H, W, C) to the largest of every eight, where it stood, and their means (B, C)."""
     scans, depth, height, width, channels = pooled.shape
+    sums = np.empty((scans, depth, channels), np.float32)
     for row in numba.prange(scans * depth):
         b, d = row // depth, row % depth
-        sums[b, d] = 0
+        for c in range(channels):
+            sums[b, d, c] = 0
         for h in range(height):
             for w in range(width):
                 best, at = pooled[b, d, h, w], place[b, d, h, w]
                 for c in range(channels):
-                    largest, where = rectified(maps[b, 2 * d, 2 * h, 2 * w, c]), np.uint8(0)
-                    if not exceeds(largest, type(largest)(0)):
-                        where = np.uint8(_NOWHERE)
-                    for k in range(1, 8):
+                    largest, where = np.uint16(0), _NOWHERE
+                    for k in range(8):
                         tap = rectified(maps[b, 2 * d + (k >> 2), 2 * h + (k >> 1 & 1), 2 * w + (k & 1), c])
-                        is_larger = exceeds(tap, largest)
-                        where = np.uint8(k) if is_larger else where
-                        largest = tap if is_larger else largest
+                        where = np.uint8(k) if tap > largest else where
+                        largest = max(tap, largest)
                     best[c], at[c] = largest, where
                 for c in range(channels):
-                    sums[b, d, c] += number(best[c])
+                    sums[b, d, c] += from_bits(best[c])
+    _divide(sums, height * width, means)
 
 
-@compiled
-def _pool_slope(
-    slope: NDArray[Any], each: NDArray[np.float32], place: NDArray[np.uint8], result: NDArray[Any]
-) -> None:
-    """The slope (B, D, H, W, C) and that of the means (B, C), each where its largest stood, zero elsewhere."""
+@in_parallel
+def _pool_slope(slope: Bits, of_means: NDArray[np.float32], place: NDArray[np.uint8], result: Bits) -> None:
+    """The slopes (B, D, H, W, C) and (B, C) where the largest of eight stood; zero elsewhere."""
     scans, depth, height, width, channels = slope.shape
     for row in numba.prange(scans * depth):
         b, d = row // depth, row % depth
-        whole = np.empty(channels, result.dtype)
+        each, whole = np.empty(channels, np.float32), np.empty(channels, np.uint16)
+        for c in range(channels):
+            each[c] = of_means[b, c] / (depth * height * width)
         for h in range(height):
             for w in range(width):
                 at = place[b, d, h, w]
                 for c in range(channels):
-                    store(whole, c, number(slope[b, d, h, w, c]) + each[b, c])
+                    whole[c] = to_bits(from_bits(slope[b, d, h, w, c]) + each[c])
                 for k in range(8):
                     tap = result[b, 2 * d + (k >> 2), 2 * h + (k >> 1 & 1), 2 * w + (k & 1)]
                     for c in range(channels):
-                        tap[c] = whole[c] if at[c] == np.uint8(k) else type(whole[c])(0)
+                        tap[c] = whole[c] if at[c] == np.uint8(k) else np.uint16(0)
 
 
-@compiled
-def _sum(maps: NDArray[Any], sums: NDArray[np.float32]) -> None:
-    """Sums over H and W of relu(maps): (B, D, H, W, C) to (B, D, C)."""
+@in_parallel
+def _mean(maps: Bits, means: NDArray[np.float32]) -> None:
+    """Means of relu(maps): (B, D, H, W, C) to (B, C)."""
     scans, depth, height, width, channels = maps.shape
+    sums = np.empty((scans, depth, channels), np.float32)
     for row in numba.prange(scans * depth):
         b, d = row // depth, row % depth
-        sums[b, d] = 0
+        for c in range(channels):
+            sums[b, d, c] = 0
         for h in range(height):
             for w in range(width):
                 for c in range(channels):
-                    sums[b, d, c] += number(rectified(maps[b, d, h, w, c]))
+                    sums[b, d, c] += from_bits(rectified(maps[b, d, h, w, c]))
+    _divide(sums, height * width, means)
 
 
-@compiled
-def _mean_slope(maps: NDArray[Any], each: NDArray[Any], result: NDArray[Any]) -> None:
-    """each (B, C) where relu has let a map through, else zero."""
+@in_parallel
+def _mean_slope(maps: Bits, of_means: NDArray[np.float32], result: Bits) -> None:
+    """Each voxel's share of the slope (B, C) where relu has let it through; zero elsewhere."""
     scans, depth, height, width, channels = maps.shape
     for row in numba.prange(scans * depth):
         b, d = row // depth, row % depth
+        each = np.empty(channels, np.uint16)
+        for c in range(channels):
+            each[c] = to_bits(of_means[b, c] / (depth * height * width))
         for h in range(height):
             for w in range(width):
                 for c in range(channels):
-                    kept = exceeds(rectified(maps[b, d, h, w, c]), type(maps[b, d, h, w, c])(0))
-                    result[b, d, h, w, c] = each[b, c] if kept else type(each[b, c])(0)
+                    is_let_through = rectified(maps[b, d, h, w, c]) > np.uint16(0)
+                    result[b, d, h, w, c] = each[c] if is_let_through else np.uint16(0)
+
+
+@within_loops
+def _divide(sums: NDArray[np.float32], voxels: int, means: NDArray[np.float32]) -> None:
+    """Sums over the voxels of each slice (B, D, C) to means (B, C)."""
+    scans, depth, channels = sums.shape
+    for b in range(scans):
+        for c in range(channels):
+            total = np.float32(0)
+            for d in range(depth):
+                total += sums[b, d, c]
+            means[b, c] = total / (depth * voxels)

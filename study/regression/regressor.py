@@ -73,7 +73,9 @@ class BaseRegressor(nn.Module):
         x = self.dropout(functional.conv3d(x, *self._cast(self.conv2), padding=1))
         pooled, of_pooled = pool_rectified(x)
         weight, bias = self._cast(self.conv3)
-        of_maps, of_image = torch.split(weight, [weight.shape[1] - 1, 1], dim=1)
+        # Split as they lie in memory: their gradient then lies as they do, and is not copied.
+        parts = torch.split(weight.movedim(1, -1), [weight.shape[1] - 1, 1], dim=-1)
+        of_maps, of_image = (part.movedim(-1, 1) for part in parts)
         y = functional.conv3d(pooled, of_maps, bias, padding=1)
         y = self.dropout(convolve_single_map(pooled_images, of_image, onto=y))
         of_y = mean_rectified(self.dropout(functional.conv3d(y, *self._cast(self.conv4), padding=1)))

@@ -1,4 +1,4 @@
-"""Resampling of scans on a CPU: where a voxel comes from is found once for all scans seen through the same view."""
+"""Resampling of scans on a CPU: where a voxel comes from is found once for all scans of a view."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from study.regression.compiled import as_array, compiled
+from study.regression.compiled import as_array, in_parallel, within_loops
 
 _VECTOR = 8
 """Scans of one view are filled up to a multiple of so many blanks, which cost less than single ones."""
@@ -39,14 +39,13 @@ def resample(images_GBDHW: Tensor, transforms_T34: NDArray[np.float64], nearest:
     return result.to(images_GBDHW.dtype)
 
 
-@compiled
-def _sample(
-    padded: NDArray[Any], places: NDArray[np.float64], nearest: bool, result: NDArray[Any]
-) -> None:
-    """Padded scans (G, P, Q, R, B') at places (T, 3, 4), in voxels of the padded grid: (T, B, D, H, W)."""
+@in_parallel
+def _sample(padded: NDArray[Any], places: NDArray[np.float64], nearest: bool, result: NDArray[Any]) -> None:
+    """Padded scans (G, Z, Y, X, B') at places (T, 3, 4), in voxels of the padded grid: (T, B, D, H, W)."""
     transforms, scans, depth, height, width = result.shape
-    groups, P, Q, R, filled = padded.shape
-    next_w, next_h, next_d = np.uintp(filled), np.uintp(R * filled), np.uintp(Q * R * filled)
+    groups, length_z, length_y, length_x, filled = padded.shape
+    # Unsigned, because Numba would look whether a signed index counts from the end.
+    step = np.uintp(filled), np.uintp(length_x * filled), np.uintp(length_y * length_x * filled)
     for slice_ in numba.prange(transforms * depth):
         t, d = slice_ // depth, slice_ % depth
         m, voxels = places[t], padded[t if groups > 1 else 0].reshape(-1)
@@ -56,31 +55,30 @@ def _sample(
             y0 = m[1, 0] * d + m[1, 1] * h + m[1, 3]
             x0 = m[2, 0] * d + m[2, 1] * h + m[2, 3]
             for w in range(width):
-                z = min(max(z0 + m[0, 2] * w, 0.0), P - 2.0)
-                y = min(max(y0 + m[1, 2] * w, 0.0), Q - 2.0)
-                x = min(max(x0 + m[2, 2] * w, 0.0), R - 2.0)
+                z = min(max(z0 + m[0, 2] * w, 0.0), length_z - 2.0)
+                y = min(max(y0 + m[1, 2] * w, 0.0), length_y - 2.0)
+                x = min(max(x0 + m[2, 2] * w, 0.0), length_x - 2.0)
                 if nearest:
                     z, y, x = np.rint(z), np.rint(y), np.rint(x)
                 below, before, left = np.int64(z), np.int64(y), np.int64(x)
-                corner = np.uintp(((below * Q + before) * R + left) * filled)
+                corner = np.uintp(((below * length_y + before) * length_x + left) * filled)
+                # How far beyond the corner, in the scans' precision.
                 dz, dy, dx = row.dtype.type(z - below), row.dtype.type(y - before), row.dtype.type(x - left)
                 for b in range(filled):
-                    i = corner + np.uintp(b)
-                    k = i + next_d
-                    lower = _between(voxels, i, next_w, next_h, dx, dy)
-                    upper = _between(voxels, k, next_w, next_h, dx, dy)
-                    row[w, b] = lower + dz * (upper - lower)
+                    here = corner + np.uintp(b)
+                    lower = _between(voxels, here, step, dx, dy)
+                    row[w, b] = lower + dz * (_between(voxels, here + step[2], step, dx, dy) - lower)
             for b in range(scans):
                 for w in range(width):
                     result[t, b, d, h, w] = row[w, b]
 
 
-@numba.njit(error_model="numpy", fastmath={"contract", "nsz"})  # type: ignore[untyped-decorator]
+@within_loops
 def _between(
-    voxels: NDArray[Any], corner: int, next_w: int, next_h: int, dx: float, dy: float
+    voxels: NDArray[Any], here: np.uintp, step: tuple[np.uintp, np.uintp, np.uintp], dx: float, dy: float
 ) -> Any:  # noqa: ANN401
     """Between four neighbours in one slice."""
-    there = corner + next_h
-    near = voxels[corner] + dx * (voxels[corner + next_w] - voxels[corner])
-    far = voxels[there] + dx * (voxels[there + next_w] - voxels[there])
+    there = here + step[1]
+    near = voxels[here] + dx * (voxels[here + step[0]] - voxels[here])
+    far = voxels[there] + dx * (voxels[there + step[0]] - voxels[there])
     return near + dy * (far - near)

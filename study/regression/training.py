@@ -72,7 +72,7 @@ class NetworkTraining:
         spread = float(np.std(labels_M))
         self.label_scale = spread if config.scale_labels and spread > 0 else 1.0
         self.labels_M = torch.from_numpy(labels_M / self.label_scale).float().to(device)
-        # Partners are drawn on the CPU: a copy from the device would wait for it at every step.
+        # Sets are drawn on the CPU: a copy from the device would wait for it at every step.
         self.host_labels_M = self.labels_M.cpu().numpy()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(weights.generate_state(1)[0]))
@@ -149,15 +149,11 @@ class NetworkTraining:
         slots = sets_SN.reshape(-1)
         transforms = self._draw_transforms(len(slots))
         present_SN = sets_SN != BLANK
-        labels_SN = torch.where(
-            torch.from_numpy(present_SN).to(self.device),
-            self.labels_M[torch.from_numpy(np.maximum(sets_SN, 0)).to(self.device)],
-            0.0,
-        )
+        labels_SN = np.where(present_SN, self.host_labels_M[np.maximum(sets_SN, 0)], np.float32(0))
         done = backward_slots(
             self.network,
             lambda rows: self._augmented(slots[rows], transforms[rows]),
-            labels_SN,
+            torch.from_numpy(labels_SN).to(self.device),
             present_SN | (config.blank == "image"),
             loss=config.loss,
             execution=config.execution,

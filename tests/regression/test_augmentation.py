@@ -3,8 +3,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import affine_transform
 
-from study.regression.augmentation import apply_transforms, draw_transforms, identity_transform
+from study.regression.augmentation import (
+    apply_transforms,
+    draw_transforms,
+    identity_transform,
+    through_views,
+)
 
 
 def matrix(rows, shift=(0, 0, 0)):
@@ -95,3 +101,45 @@ def test_one_transform_for_all_scans_is_the_same_for_each(interpolation):
     each = apply_transforms(images, np.repeat(transform, len(images), axis=0), interpolation)
     assert len(images) > 1
     assert torch.equal(apply_transforms(images, transform, interpolation), each)
+
+
+SHAPES = st.tuples(*[st.integers(1, 9)] * 3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(shape=SHAPES, order=st.sampled_from([1, 0]), requires_grad=st.booleans(), seed=st.integers(0, 1000))
+def test_it_is_scipys_affine_transform(shape, order, requires_grad, seed):
+    images = scans(seed, count=3, shape=shape)
+    transforms = draw_transforms(
+        3, flips=True, rotation=0.5, translation=3.0, generator=np.random.default_rng(seed)
+    )
+    found = apply_transforms(
+        images.requires_grad_(requires_grad), transforms, "linear" if order else "nearest"
+    )
+    centre = (np.array(shape) - 1) / 2
+    for one, image, (*_, shift), matrix in zip(
+        found, images, transforms.transpose(0, 2, 1), transforms[:, :, :3], strict=True
+    ):
+        offset = centre - matrix @ centre + shift
+        expected = affine_transform(image.detach().numpy(), matrix, offset, order=order, mode="grid-constant")
+        assert np.allclose(one.detach(), expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "nearest"])
+@pytest.mark.parametrize("count", [1, 3, 8, 11])
+def test_scans_through_views_are_each_scan_through_each_view(count, interpolation):
+    images = scans(count=count)
+    views = draw_transforms(4, flips=True, rotation=0.2, translation=2.0, generator=np.random.default_rng(4))
+    expected = torch.cat([apply_transforms(images, view[None], interpolation) for view in views])
+    assert torch.equal(through_views(images, views, interpolation), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_the_precision_is_that_of_the_scans(dtype):
+    images = scans(count=2)
+    transforms = draw_transforms(
+        2, flips=True, rotation=0.2, translation=2.0, generator=np.random.default_rng(5)
+    )
+    moved = apply_transforms(images.to(dtype), transforms)
+    assert moved.dtype == dtype
+    assert torch.allclose(moved.float(), apply_transforms(images, transforms), atol=0.05)
