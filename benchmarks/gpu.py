@@ -1,4 +1,4 @@
-"""On a machine with a GPU: packed trials against one alone, the bound of the convolutions, memory.
+"""On a machine with a GPU: packed trials against one alone, graphs, the bound of the convolutions, memory.
 
 Elsewhere it says so and measures nothing. Every function takes a device and a grid, so that its
 path can be walked on a CPU.
@@ -20,8 +20,10 @@ from study.pipeline.packed import whole_assignment
 from study.pipeline.prepare import prepare
 from study.pipeline.progress import Progress
 from study.regression.config import TrialConfig
+from study.regression.graphed import Graphed
 from study.regression.precision import fastest_precision
 from study.regression.regressor import BaseRegressor
+from study.regression.training import NetworkTraining
 from study.settings import read_settings
 from study.sweep.assignment import Assignment
 from study.sweep.cluster import start_ray
@@ -36,12 +38,13 @@ LIMIT_S = 300
 
 
 def measure() -> None:
-    """All three, where there is a GPU."""
+    """All of it, where there is a GPU."""
     if not torch.cuda.is_available():
         print("no GPU here")
         return
     packed, why = packed_against_alone(SMALL)
-    rows = [packed, against_bound(LARGE, "cuda"), peak_memory(LARGE, "cuda")]
+    replayed = [replayed_against_launched(side, "cuda") for side in (SMALL // 2, SMALL, 2 * SMALL)]
+    rows = [packed, *replayed, against_bound(LARGE, "cuda"), peak_memory(LARGE, "cuda")]
     publish("gpu", f"On a GPU: {torch.cuda.get_device_name()}", rows, [why])
 
 
@@ -69,6 +72,33 @@ def packed_against_alone(side: int, gpus: float = 1.0, presentations: int = 4000
         target=">= 3",
     )
     return row, packing.reason
+
+
+def replayed_against_launched(side: int, device: str) -> Row:
+    """A training step by CUDA graphs against one launched kernel by kernel; the same two on a CPU."""
+    precision = fastest_precision((side,) * 3, 4, device)
+    config = TrialConfig(n=2, scans_per_step=4, presentations=10**6, precision=precision)
+    with tempfile.TemporaryDirectory() as folder:
+        assignment = _assignment(Path(folder), side, 0.0)
+        launched, replayed = (assignment.cross_validation(config, device).trainings[0] for _ in range(2))
+        launched.passing = launched.network
+        if device == "cuda":
+            replayed.passing = Graphed(replayed.network)
+
+        def step(training: NetworkTraining) -> None:
+            training.advance(training.presentations + 1)
+            _finish(device)
+
+        seconds = interleaved(
+            {"replayed": lambda: step(replayed), "launched": lambda: step(launched)}, rounds=30, warmup=4
+        )
+    return compared(
+        f"a step of 4 scans at {side}^3, {precision}, by graphs",
+        seconds["replayed"],
+        "launch by launch",
+        seconds["launched"],
+        faster=True,
+    )
 
 
 def against_bound(side: int, device: str) -> Row:

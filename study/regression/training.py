@@ -18,6 +18,7 @@ from study.regression.augmentation import apply_transforms, draw_transforms
 from study.regression.bias_penalty import bias_penalty_backward
 from study.regression.config import BASE, TrialConfig
 from study.regression.device import suitable_chunk
+from study.regression.graphed import Graphed, is_worth_it
 from study.regression.mixup import draw_mixing, draw_partners, mix
 from study.regression.objective import Done, backward_slots
 from study.regression.optimiser import learning_rate, make_optimiser
@@ -82,6 +83,9 @@ class NetworkTraining:
             nn.init.constant_(bias, float(self.labels_M.mean()))
         self.averaged = copy.deepcopy(self.network).requires_grad_(False)
         self.optimiser = make_optimiser(self.network.parameters(), config)
+        self.passing = self.network
+        if config.regressor == BASE and is_worth_it(device, images_MDHW.shape[1:], config.dropout):
+            self.passing = Graphed(self.network)
         order, augmentation, mixing, dropout = map(np.random.default_rng, streams)
         self.streams = _Streams(order=order, augmentation=augmentation, mixing=mixing, dropout=dropout)
         self.sets_SN = np.empty((0, config.n), dtype=np.int64)
@@ -151,7 +155,7 @@ class NetworkTraining:
         present_SN = sets_SN != BLANK
         labels_SN = np.where(present_SN, self.host_labels_M[np.maximum(sets_SN, 0)], np.float32(0))
         done = backward_slots(
-            self.network,
+            self.passing,
             lambda rows: self._augmented(slots[rows], transforms[rows]),
             torch.from_numpy(labels_SN).to(self.device),
             present_SN | (config.blank == "image"),
@@ -177,7 +181,7 @@ class NetworkTraining:
             )
 
         done = backward_slots(
-            self.network,
+            self.passing,
             fetch,
             labels_SN,
             np.ones_like(sets_SN, dtype=bool),
