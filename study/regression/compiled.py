@@ -18,8 +18,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 _ONE_AT_A_TIME = threading.Lock()
 """Some of Numba's thread pools may not be called from two threads."""
 
-_MAY = {"contract", "nsz"}
-"""What the compiler may do to sums: multiply and add in one instruction, and forget the sign of a zero."""
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}}
+"""Sums may multiply and add in one instruction, and forget the sign of a zero."""
 
 _MOST_THREADS = numba.get_num_threads()
 
@@ -27,21 +27,29 @@ _MOST_THREADS = numba.get_num_threads()
 def in_parallel(loop: Callable[..., None]) -> Callable[..., None]:
     """The function as machine code, its `numba.prange` shared by as many threads as torch has.
 
-    Compiled when first called (seconds), and kept beside the source file or in the user's cache.
+    Compiled when first called (seconds), and kept beside the source file or in the user's cache, if there is
+    room; the loop has to bear being run again.
     """
-    fast = numba.njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath=_MAY)(loop)
+    try:
+        fast: Callable[..., None] = numba.njit(parallel=True, cache=True, **_OPTIONS)(loop)
+    except RuntimeError:  # no folder to keep it in can be written
+        fast = numba.njit(parallel=True, **_OPTIONS)(loop)
 
     def run(*arguments: Any) -> None:  # noqa: ANN401 - arrays and numbers
         with _ONE_AT_A_TIME:
             numba.set_num_threads(min(torch.get_num_threads(), _MOST_THREADS))
-            fast(*arguments)
+            try:
+                fast(*arguments)
+            except OSError:  # compiled, but not kept
+                fast(*arguments)
 
     return run
 
 
 def within_loops(function: F) -> F:
     """A function that compiled loops call."""
-    return numba.njit(cache=True, error_model="numpy", fastmath=_MAY)(function)  # type: ignore[return-value]
+    compiled: F = numba.njit(**_OPTIONS)(function)
+    return compiled
 
 
 def as_array(tensor: Tensor) -> NDArray[Any]:
