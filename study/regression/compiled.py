@@ -1,6 +1,6 @@
 """Loops compiled by Numba, for what torch's operators need several passes over maps for on a CPU.
 
-Numba has no bfloat16: its bits arrive as uint16, and are converted here, a number at a time.
+What a loop calls stands in its own file: only when that changes is it compiled anew.
 """
 
 import threading
@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numba
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -53,36 +52,5 @@ def within_loops(function: F) -> F:
 
 
 def as_array(tensor: Tensor) -> NDArray[Any]:
-    """The same memory; bfloat16 as uint16."""
+    """The same memory; bfloat16, which Numba lacks, by its bits as uint16."""
     return (tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor).numpy()
-
-
-def _start_threads() -> None:
-    """Starting Numba's threads tells OpenMP, and with it torch, to use all cores."""
-    threads = torch.get_num_threads()
-    numba.set_num_threads(1)
-    torch.set_num_threads(threads)
-
-
-_start_threads()
-
-
-@within_loops
-def from_bits(bits: np.uint16) -> np.float32:
-    """The number whose bfloat16 bits these are."""
-    return np.uint32(np.uint32(bits) << np.uint32(16)).view(np.float32)
-
-
-@within_loops
-def to_bits(number: np.float32) -> np.uint16:
-    """The bits of the nearest bfloat16, of two the even one; a NaN stays one."""
-    bits = np.float32(number).view(np.uint32)
-    half_or_more = np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
-    upper = np.uint16((bits + half_or_more) >> np.uint32(16))
-    return upper if number == number else np.uint16(0x7FC0)
-
-
-@within_loops
-def rectified(bits: np.uint16) -> np.uint16:
-    """The bits of relu: zero from minus zero to minus infinity. They are in order, NaNs above all."""
-    return np.uint16(0) if np.uint16(0x8000) <= bits <= np.uint16(0xFF80) else bits

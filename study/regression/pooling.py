@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from study.regression.compiled import as_array, from_bits, in_parallel, rectified, to_bits, within_loops
+from study.regression.compiled import as_array, in_parallel, within_loops
 
 Bits = NDArray[np.uint16]
+"""bfloat16, read without a sign."""
 
 
 def pool_rectified(maps_BCDHW: Tensor) -> tuple[Tensor, Tensor]:
@@ -98,6 +99,27 @@ class _Averaged(torch.autograd.Function):
         result = torch.empty_like(maps)
         _mean_slope(*map(as_array, (maps, of_means.contiguous(), result)))
         return result.movedim(-1, 1)
+
+
+@within_loops
+def from_bits(bits: np.uint16) -> np.float32:
+    """The number whose bfloat16 bits these are."""
+    return np.uint32(np.uint32(bits) << np.uint32(16)).view(np.float32)
+
+
+@within_loops
+def to_bits(number: np.float32) -> np.uint16:
+    """The bits of the nearest bfloat16, of two the even one; a NaN stays one."""
+    bits = np.float32(number).view(np.uint32)
+    half_or_more = np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
+    upper = np.uint16((bits + half_or_more) >> np.uint32(16))
+    return upper if number == number else np.uint16(0x7FC0)
+
+
+@within_loops
+def rectified(bits: np.uint16) -> np.uint16:
+    """The bits of relu: zero from minus zero to minus infinity. They are in order, NaNs above all."""
+    return np.uint16(0) if np.uint16(0x8000) <= bits <= np.uint16(0xFF80) else bits
 
 
 _NOWHERE = np.uint8(8)

@@ -1,18 +1,22 @@
 """Compiled loops where there is nowhere to keep them, and beside each other."""
 
+import ast
 import os
 import subprocess
 import sys
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
 
+import study
 from study.regression.pooling import mean_rectified
 
 POOL = """
 import torch
+import study
 from study.regression.pooling import mean_rectified
 print(mean_rectified(torch.ones(1, 2, 2, 2, 2, dtype=torch.bfloat16)).tolist())
 """
@@ -62,3 +66,30 @@ def test_two_threads_may_call_at_once():
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: mean_rectified(maps), range(50)))
     assert all(torch.equal(one, expected) for one in found)
+
+
+def compiled_functions(tree):
+    decorated = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+    for function in decorated:
+        if {ast.unparse(each) for each in function.decorator_list} & {"in_parallel", "within_loops"}:
+            yield function
+
+
+def test_what_is_compiled_uses_nothing_of_ours_from_another_file():
+    """It would go on as it was when that file changes."""
+    found = 0
+    for path in Path(study.__file__).parent.rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        imported = {
+            alias.asname or alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("study")
+            for alias in node.names
+        }
+        for function in compiled_functions(tree):
+            found += 1
+            body = {
+                node.id for part in function.body for node in ast.walk(part) if isinstance(node, ast.Name)
+            }
+            assert not body & imported, f"{path.name}: {function.name}"
+    assert found > 5

@@ -5,8 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from study.regression.compiled import from_bits, rectified, to_bits
-from study.regression.pooling import mean_rectified, pool_rectified
+from study.regression.pooling import from_bits, mean_rectified, pool_rectified, rectified, to_bits
 
 
 def maps(shape=(2, 3, 4, 6, 2), dtype=torch.bfloat16, seed=1):
