@@ -23,6 +23,9 @@ FASTER_FLOAT32 = 1.4
 OF_BOUND = {16: 1.3, 32: 1.15, 64: 1.2}
 PEERS = ("MONAI", "TorchIO")
 OPERATORS = "bound, and all other operators once"
+TINY = 4
+"""Voxels along an axis where a step is all calls and no arithmetic."""
+CALLS = f"bound, and what a step of {TINY}^3 takes beside its own"
 
 
 def cohort(side: int, scans: int = 16) -> tuple[np.ndarray, np.ndarray]:
@@ -70,6 +73,8 @@ def _rows(side: int, threads: int) -> list[Row]:
         "ours": Elsewhere(own_step, side, {**set_sum, "precision": best}, threads=threads),
         "bound": Elsewhere(bound_step, side, best, threads=threads),
         OPERATORS: Elsewhere(operators_step, side, best, threads=threads),
+        "tiny": Elsewhere(own_step, TINY, {**set_sum, "precision": best}, threads=threads),
+        "tiny bound": Elsewhere(bound_step, TINY, best, threads=threads),
     }
     if best != "float32":
         candidates["ours float32"] = Elsewhere(
@@ -82,6 +87,7 @@ def _rows(side: int, threads: int) -> list[Row]:
     rows = [
         compared(what, seconds["ours"], "bound", seconds["bound"], target=f"<= {OF_BOUND[side]}"),
         compared(what, seconds["ours"], OPERATORS, seconds[OPERATORS]),
+        compared(what, seconds["ours"], CALLS, seconds["bound"] + seconds["tiny"] - seconds["tiny bound"]),
     ]
     full = seconds.get("ours float32", seconds["ours"])
     for peer in (name for name in PEERS if name in seconds):
