@@ -54,15 +54,15 @@ def _means(maps_BCDHW: Tensor) -> Tensor:
     return maps_BCDHW.mean(dim=(2, 3, 4), dtype=precision)
 
 
-def _voxels_first(maps_BCDHW: Tensor) -> Tensor:
-    """(B, D, H, W, C), contiguous: a view where channels lie last in memory."""
+def _channels_last(maps_BCDHW: Tensor) -> Tensor:
+    """(B, D, H, W, C), contiguous: a view of maps that lie so in memory."""
     return maps_BCDHW.movedim(1, -1).contiguous()
 
 
 class _Pooled(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, maps: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401 - torch's own, untyped
-        maps = _voxels_first(maps)
+        maps = _channels_last(maps)
         scans, *size, channels = maps.shape
         shape = (scans, *(length // 2 for length in size), channels)
         pooled, place = maps.new_empty(shape), maps.new_empty(shape, dtype=torch.uint8)
@@ -76,7 +76,7 @@ class _Pooled(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, of_pooled: Tensor, of_means: Tensor) -> Tensor:  # noqa: ANN401
         (place,) = ctx.saved_tensors
-        slope = _voxels_first(of_pooled)
+        slope = _channels_last(of_pooled)
         is_odd = any(length % 2 for length in ctx.size[1:4])
         result = slope.new_zeros(ctx.size) if is_odd else slope.new_empty(ctx.size)
         _pool_slope(*map(as_array, (slope, of_means.contiguous(), place, result)))
@@ -86,7 +86,7 @@ class _Pooled(torch.autograd.Function):
 class _Averaged(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, maps: Tensor) -> Tensor:  # noqa: ANN401
-        maps = _voxels_first(maps)
+        maps = _channels_last(maps)
         means = maps.new_empty((len(maps), maps.shape[-1]), dtype=torch.float32)
         _mean(as_array(maps), as_array(means))
         ctx.save_for_backward(maps)

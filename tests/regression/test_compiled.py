@@ -16,7 +16,6 @@ from study.regression.pooling import mean_rectified
 
 POOL = """
 import torch
-import study
 from study.regression.pooling import mean_rectified
 print(mean_rectified(torch.ones(1, 2, 2, 2, 2, dtype=torch.bfloat16)).tolist())
 """
