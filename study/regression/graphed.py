@@ -11,6 +11,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
+from study.regression.config import BASE, TrialConfig
 from study.regression.objective import is_out_of_memory
 
 LARGEST = 32**3
@@ -20,12 +21,14 @@ Pass = Callable[[Tensor], Tensor]
 Capture = Callable[[nn.Module, Tensor], Pass]
 
 
-def is_worth_it(device: str, shape: Sequence[int], dropout: float) -> bool:
+def is_worth_it(device: str, shape: Sequence[int], config: TrialConfig) -> bool:
     """Whether a training of such scans (D, H, W) is replayed from graphs.
 
-    Masks of dropout are drawn from one generator a slot, whose seeds a graph would repeat.
+    Masks of dropout are drawn from one generator a slot, whose seeds a graph would repeat; what a user's own
+    network does, nobody knows.
     """
-    return torch.device(device).type == "cuda" and prod(shape) <= LARGEST and dropout == 0
+    is_recordable = config.regressor == BASE and config.dropout == 0
+    return is_recordable and torch.device(device).type == "cuda" and prod(shape) <= LARGEST
 
 
 def capture(network: nn.Module, sample: Tensor) -> Pass:

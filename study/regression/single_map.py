@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from study.regression.rectified import relu, relu_slope
+from study.regression.rectified import relu_, relu_slope_
 
 
 def convolve_single_map(
@@ -52,9 +52,9 @@ class _SingleMap(torch.autograd.Function):
             maps = (shifted.t() @ kernel.t()).view(len(images), *images.shape[2:], -1).movedim(-1, 1)
         else:
             maps = onto
-            _voxels_last(maps).addmm_(shifted.t(), kernel.t())
+            _by_voxel(maps).addmm_(shifted.t(), kernel.t())
             ctx.mark_dirty(maps)
-        relu(maps, maps)
+        relu_(maps)
         ctx.save_for_backward(shifted, weight, maps)
         return maps
 
@@ -62,9 +62,9 @@ class _SingleMap(torch.autograd.Function):
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         shifted, weight, maps = ctx.saved_tensors
         # In place: whoever computed this slope has no further use for it.
-        slope = relu_slope(slope, maps, slope)
+        slope = relu_slope_(slope, maps)
         of_images, of_weight, of_bias, of_onto = ctx.needs_input_grad
-        of_kernel = (shifted @ _voxels_last(slope)).t() if of_weight or of_bias else None
+        of_kernel = (shifted @ _by_voxel(slope)).t() if of_weight or of_bias else None
         return (
             _of_images(slope, weight) if of_images else None,
             of_kernel[:, :27].reshape(weight.shape) if of_kernel is not None and of_weight else None,
@@ -89,6 +89,6 @@ def _shifted(images: Tensor, with_ones: bool) -> Tensor:
     return shifted
 
 
-def _voxels_last(maps: Tensor) -> Tensor:
+def _by_voxel(maps: Tensor) -> Tensor:
     """(B, C, D, H, W) as (B D H W, C); a view where channels lie last in memory."""
     return maps.movedim(1, -1).reshape(-1, maps.shape[1])

@@ -84,7 +84,7 @@ class NetworkTraining:
         self.averaged = copy.deepcopy(self.network).requires_grad_(False)
         self.optimiser = make_optimiser(self.network.parameters(), config)
         self.passing = self.network
-        if config.regressor == BASE and is_worth_it(device, images_MDHW.shape[1:], config.dropout):
+        if is_worth_it(device, images_MDHW.shape[1:], config):
             self.passing = Graphed(self.network)
         order, augmentation, mixing, dropout = map(np.random.default_rng, streams)
         self.streams = _Streams(order=order, augmentation=augmentation, mixing=mixing, dropout=dropout)

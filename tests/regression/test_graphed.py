@@ -121,12 +121,14 @@ def test_running_out_of_memory_while_recording_halves_the_chunk():
         assert torch.allclose(one, other, atol=1e-5 * other.abs().max().item())
 
 
-def test_only_small_scans_on_a_gpu_without_dropout():
-    assert is_worth_it("cuda", (32, 32, 32), 0.0)
-    assert is_worth_it("cuda:1", (10, 10, 10), 0.0)
-    assert not is_worth_it("cuda", (32, 32, 33), 0.0)
-    assert not is_worth_it("cuda", (10, 10, 10), 0.1)
-    assert not is_worth_it("cpu", (10, 10, 10), 0.0)
+def test_only_small_scans_of_the_base_network_on_a_gpu_without_dropout():
+    config = TrialConfig(n=1)
+    assert is_worth_it("cuda", (32, 32, 32), config)
+    assert is_worth_it("cuda:1", (10, 10, 10), config)
+    assert not is_worth_it("cuda", (32, 32, 33), config)
+    assert not is_worth_it("cuda", (10, 10, 10), config.model_copy(update={"dropout": 0.1}))
+    assert not is_worth_it("cuda", (10, 10, 10), config.model_copy(update={"regressor": "own:Network"}))
+    assert not is_worth_it("cpu", (10, 10, 10), config)
 
 
 def test_a_training_that_is_replayed_is_a_training():
