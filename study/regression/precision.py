@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from math import prod
 
 import torch
 
@@ -31,7 +32,8 @@ def precision_seconds(
     shape: Sequence[int], scans_per_step: int, device: str = "cpu"
 ) -> dict[Precision, float]:
     """Seconds of a step in each precision, measured; arguments as for `fastest_precision`."""
-    images = torch.zeros(scans_per_step, 1, *shape, device=device)
+    # Not of zeros, whose slopes would be zero and skipped.
+    images = torch.linspace(-1, 1, scans_per_step * prod(shape), device=device).view(-1, 1, *shape)
     precisions: tuple[Precision, ...] = ("float32", "bfloat16")
     return {precision: _seconds(images, precision) for precision in precisions}
 

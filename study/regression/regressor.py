@@ -9,6 +9,7 @@ from torch.nn import functional
 from study.regression.dropout import SlotDropout
 from study.regression.pooling import mean_rectified, pool_rectified
 from study.regression.single_map import convolve_single_map
+from study.regression.sparse_slope import convolve_for_pooling
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -70,7 +71,7 @@ class BaseRegressor(nn.Module):
         images = images_BCDHW.to(self._dtype)
         pooled_images = functional.max_pool3d(images, 2)
         x = self.dropout(convolve_single_map(images, *self._cast(self.conv1)))
-        x = self.dropout(functional.conv3d(x, *self._cast(self.conv2), padding=1))
+        x = self.dropout(convolve_for_pooling(x, *self._cast(self.conv2)))
         pooled, of_pooled = pool_rectified(x)
         weight, bias = self._cast(self.conv3)
         # Split as they lie in memory: their gradient then lies as they do, and is not copied.
