@@ -4,13 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from benchmarks.elsewhere import Elsewhere
-from benchmarks.measure import RESULTS, Row, exponent, publish
+from benchmarks.measure import Row, exponent, publish
 from study.regression.config import TrialConfig
 from study.regression.training import NetworkTraining
 
@@ -30,7 +29,7 @@ def mapped_step(file: str, side: int, scans: int, fields: dict[str, object]) -> 
 
 
 def measure() -> None:
-    """The tables, and benchmarks/results/growth-step.svg and .png."""
+    """The table and the figure."""
     with TemporaryDirectory() as folder:
         points = [
             *(("voxels", side**3, _point(folder, side, 64, {"n": 1})) for side in SIDES),
@@ -39,11 +38,8 @@ def measure() -> None:
         ]
     table = pd.DataFrame([{"against": name, "size": size, **point} for name, size, point in points])
     figure = growth_figure(table)
-    with mpl.rc_context({"svg.hashsalt": "setsum"}):
-        for ending in ("svg", "png"):
-            figure.savefig(RESULTS / f"growth-step.{ending}", dpi=150)
     title = f"A step's time a scan and the process's peak memory ({SIDE}^3 where the grid is fixed)"
-    publish("growth-step", title, _rows(table))
+    publish("growth-step", title, _rows(table), figure=figure)
 
 
 def growth_figure(table: pd.DataFrame) -> Figure:

@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from benchmarks.measure import RESULTS, Row, exponent, publish
+from benchmarks.measure import Row, exponent, publish
 from study.pipeline.prepare import prepare
 from study.pipeline.progress import Progress
 from study.pipeline.search import search
@@ -80,13 +79,10 @@ def growth_figure(growth: Growth) -> Figure:
 
 
 def measure() -> None:
-    """The table, and benchmarks/results/growth-sweep.svg and .png."""
+    """The table and the figure."""
     growth = sweep_growth()
     figure = growth_figure(growth)
-    with mpl.rc_context({"svg.hashsalt": "setsum"}):
-        for ending in ("svg", "png"):
-            figure.savefig(RESULTS / f"growth-sweep.{ending}", dpi=150)
-    publish("growth-sweep", "A sweep of very short trials", _rows(growth))
+    publish("growth-sweep", "A sweep of very short trials", _rows(growth), figure=figure)
 
 
 def _rows(growth: Growth) -> list[Row]:

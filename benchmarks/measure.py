@@ -16,8 +16,10 @@ from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -135,16 +137,20 @@ def machine() -> dict[str, object]:
     }
 
 
-def publish(name: str, title: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> None:
-    """Print the table and store it as benchmarks/results/NAME.json and NAME.txt."""
+def publish(
+    name: str, title: str, rows: Sequence[Row], notes: Sequence[str] = (), figure: Figure | None = None
+) -> None:
+    """Print the table and store it as NAME.json and NAME.txt, a figure as NAME.svg and NAME.png, in
+    benchmarks/results/CLASS of the machine."""
     table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for column in ("what", "ours", "against", "measured", "ratio [quartiles]", "target", "reached"):
         table.add_column(Text(column), overflow="fold")
     for row in rows:
         table.add_row(*map(Text, _cells(row)))
     host = machine()
-    RESULTS.mkdir(exist_ok=True)
-    with (RESULTS / f"{name}.txt").open("w") as stream:
+    folder = RESULTS / machine_class()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{name}.txt").open("w") as stream:
         for console in (Console(width=WIDTH), Console(width=WIDTH, file=stream)):
             console.print(table)
             for line in (
@@ -158,7 +164,11 @@ def publish(name: str, title: str, rows: Sequence[Row], notes: Sequence[str] = (
         "rows": [{**asdict(row), "reached": row.reached} for row in rows],
         "notes": list(notes),
     }
-    (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
+    (folder / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
+    with mpl.rc_context({"svg.hashsalt": "setsum"}):
+        for ending in ("svg", "png"):
+            if figure is not None:
+                figure.savefig(folder / f"{name}.{ending}", dpi=150)
 
 
 def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:

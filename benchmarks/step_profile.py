@@ -8,7 +8,12 @@ from benchmarks.step import SCANS, own_step
 from study.regression.precision import fastest_precision
 
 SIDE, STEPS, WARMUP, SHOWN = 32, 12, 3, 16
-CONVOLUTIONS = ("aten::mkldnn_convolution", "aten::convolution_backward", "aten::cudnn_convolution")
+CONVOLUTIONS = (
+    "aten::mkldnn_convolution",
+    "aten::convolution_backward",
+    "aten::cudnn_convolution",
+    "_ConvolvedBackward",
+)
 
 
 def measure() -> None:
