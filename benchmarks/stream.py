@@ -10,7 +10,7 @@ from benchmarks.elsewhere import Elsewhere
 from benchmarks.measure import Row, compared, interleaved, publish
 from benchmarks.step import own_step
 
-SIDE, LARGE_N, LARGE_ROUNDS = 64, 32, 3
+SIDE, LARGE_N, LARGE_ROUNDS, PROCESSES = 64, 32, 2, 3
 AGAINST_REPLICATED, SMALLER = {8: 24, 16: 16, 32: 10}, 32
 """Rounds by n: 8 and 16 scans of 32^3 fit one pass, 32 take two."""
 HELD_TO_IT = (8, 16)
@@ -24,34 +24,26 @@ def measure() -> None:
 
 def _independent_of_n() -> list[Row]:
     """Time and peak memory of sets of 32 scans beside single scans."""
-    large = {"n": LARGE_N, "scans_per_step": LARGE_N}
-    with ExitStack() as stack:
-        many, one = (
-            stack.enter_context(Elsewhere(repeated_steps, SIDE, fields, steps, threads=THREADS))
-            for fields, steps in ((large, 1), ({"n": 1}, LARGE_N // 4))
-        )
-        seconds = np.array([[many.seconds(), one.seconds()] for _ in range(LARGE_ROUNDS + 1)])[1:]
-        peaks = many.peak_mb(), one.peak_mb()
-    what = f"n = {LARGE_N} streamed at {SIDE}^3"
-    per_scan = compared(
-        f"{what}, time per scan",
-        seconds[:, 0] / LARGE_N,
-        "n = 1, b = 4",
-        seconds[:, 1] / LARGE_N,
-        target="<= 1.05",
-    )
-    ratio = peaks[0] / peaks[1]
-    memory = Row(
-        what=f"{what}, peak memory of the process",
-        ours=peaks[0],
-        unit="MB",
-        against="n = 1, b = 4",
-        other=peaks[1],
-        ratio=ratio,
-        spread=(ratio, ratio),
-        target="<= 1.1",
-    )
-    return [per_scan, memory]
+    # Slopes that are zero are skipped, and how many are depends on the weights: these hardly move.
+    single = {"n": 1, "learning_rate": 1e-9}
+    large = {**single, "n": LARGE_N, "scans_per_step": LARGE_N}
+    seconds, peaks = [], []
+    # The same process peaks now higher, now lower by a tenth, for where its memory happens to lie.
+    for _ in range(PROCESSES):
+        with ExitStack() as stack:
+            pair = [
+                stack.enter_context(Elsewhere(repeated_steps, SIDE, fields, steps, threads=THREADS))
+                for fields, steps in ((large, 1), (single, LARGE_N // 4))
+            ]
+            seconds += [[one.seconds() for one in pair] for _ in range(LARGE_ROUNDS + 1)][1:]
+            peaks.append([one.peak_mb() for one in pair])
+    what, other = f"n = {LARGE_N} streamed at {SIDE}^3", "n = 1, b = 4"
+    many, one = np.array(seconds).T / LARGE_N
+    many_mb, one_mb = np.array(peaks).T
+    return [
+        compared(f"{what}, time per scan", many, other, one, target="<= 1.05"),
+        compared(f"{what}, peak memory", many_mb, other, one_mb, target="<= 1.1", unit="MB", scale=1),
+    ]
 
 
 def _against_replicated() -> list[Row]:
