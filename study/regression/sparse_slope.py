@@ -24,8 +24,8 @@ _MAPS = 32
 """Of the convolution, in and out; compiled in, since a known length makes the loop a seventh faster."""
 _RUN = 3 * _MAPS
 """Numbers that a row of three taps meets."""
-_PARTS = 4
-"""Pieces of a scan whose sums are kept apart: for any number of threads the same sums."""
+_SLICES = 8
+"""To a part of a scan, or more; each keeps its own sums, the same for any number of threads."""
 
 
 def convolve_for_pooling(maps_BCDHW: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -67,7 +67,8 @@ class _Convolved(torch.autograd.Function):
         outputs, *taps, inputs = weight.shape
         kernel = weight.permute(1, 2, 0, 3, 4).to(torch.float32).contiguous()
         of_maps = torch.empty_like(maps, memory_format=torch.contiguous_format)
-        of_kernel = kernel.new_empty(_PARTS * len(maps), kernel.numel())
+        parts = min(4, max(1, maps.shape[1] // _SLICES))
+        of_kernel = kernel.new_empty(parts * len(maps), kernel.numel())
         _slopes(
             *map(_bits, (maps.contiguous(), slope)),
             as_array(kernel.view(-1)),
