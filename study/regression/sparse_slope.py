@@ -67,7 +67,7 @@ class _Convolved(torch.autograd.Function):
         outputs, *taps, inputs = weight.shape
         kernel = weight.permute(1, 2, 0, 3, 4).to(torch.float32).contiguous()
         of_maps = torch.empty_like(maps, memory_format=torch.contiguous_format)
-        parts = min(4, max(1, maps.shape[1] // _SLICES))
+        parts = max(1, maps.shape[1] // _SLICES)
         of_kernel = kernel.new_empty(parts * len(maps), kernel.numel())
         _slopes(
             *map(_bits, (maps.contiguous(), slope)),
