@@ -165,10 +165,11 @@ def publish(
         "notes": list(notes),
     }
     (folder / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
+    if figure is None:
+        return
     with mpl.rc_context({"svg.hashsalt": "setsum"}):
         for ending in ("svg", "png"):
-            if figure is not None:
-                figure.savefig(folder / f"{name}.{ending}", dpi=150)
+            figure.savefig(folder / f"{name}.{ending}", dpi=150)
 
 
 def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:

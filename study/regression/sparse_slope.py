@@ -108,7 +108,8 @@ def _slopes(
         sums[:] = 0
         _load(maps[b], first - 1, around[(first + 2) % 3 * area :])
         for d in range(first - 1, last + 1):
-            _load(maps[b], d + 1, around[(d + 1) % 3 * area :])
+            if d < last:
+                _load(maps[b], d + 1, around[(d + 1) % 3 * area :])
             if 0 <= d < depth:
                 to_voxels = _pair_by_voxel(slope[b, d], ends, by_voxel)
                 to_outputs = _pair_by_output(ends, outputs, by_voxel, by_output) if first <= d < last else 0

@@ -35,7 +35,8 @@ def dense(maps, weight, bias):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @settings(max_examples=40, deadline=None)
 @given(
-    size=st.tuples(st.integers(1, 3), *[st.integers(1, 9)] * 3),
+    # Deep enough for scans of several parts.
+    size=st.tuples(st.integers(1, 3), st.integers(1, 26), *[st.integers(1, 9)] * 2),
     kept=st.sampled_from([0.0, 0.125, 1.0]),
     seed=st.integers(0, 1000),
 )
@@ -71,7 +72,7 @@ def test_values_are_torchs_and_tensors_may_lie_as_they_like(dtype):
 
 def test_the_number_of_threads_changes_no_bit():
     generator, before = torch.Generator().manual_seed(0), torch.get_num_threads()
-    shape = (3, MAPS, 10, 10, 10)
+    shape = (3, MAPS, 25, 10, 10)
     tensors = [torch.randn(size, generator=generator) for size in (shape, (MAPS, MAPS, 3, 3, 3), (MAPS,))]
     slope = torch.randn(shape, generator=generator) * (torch.rand(shape, generator=generator) < 0.125)
     results = []
