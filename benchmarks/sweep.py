@@ -10,9 +10,7 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping
-from functools import wraps
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -21,6 +19,7 @@ from rich.console import Console
 
 from benchmarks import peer_harness
 from benchmarks.measure import Row, publish
+from benchmarks.timed_trial import TIMES, TimedTrial
 from study.cohort.scans import read_cohort
 from study.pipeline.prepare import prepare
 from study.pipeline.prepared import Prepared
@@ -31,7 +30,6 @@ from study.regression.config import TrialConfig
 from study.regression.crossvalidation import CrossValidation
 from study.settings import StudySettings, read_settings
 from study.sweep.cluster import start_ray
-from study.sweep.trainable import SetSumTrial
 
 TRIALS, PEER_TRIALS, CONCURRENT = 20, 6, 2
 SECONDS = 15.0
@@ -40,46 +38,6 @@ SCANS, TEST, FOLDS, REPORTS, VIEWS = 36, 12, 3, 4, 4
 SIDE, WRITTEN = 16, 20
 """Voxels along an axis of what networks see, and of the NIfTI files."""
 ROTATION, TRANSLATION = 0.2, 1.0
-TIMES = "SETSUM_BENCHMARK_TIMES"
-
-
-class TimedTrial(SetSumTrial):
-    """A trial that writes down how long its steps and its reports took."""
-
-    def _begin(self, config: Mapping[str, Any]) -> None:
-        start = time.perf_counter()
-        super()._begin(config)
-        self.in_steps = 0.0
-        for training in self.training.trainings:
-            training.advance = self._timed(training.advance)  # type: ignore[method-assign]
-        self._note(begin=time.perf_counter() - start)
-
-    def _timed(self, advance: Any) -> Any:  # noqa: ANN401
-        @wraps(advance)
-        def timed(presentations: int) -> float:
-            start = time.perf_counter()
-            loss: float = advance(presentations)
-            self.in_steps += time.perf_counter() - start
-            return loss
-
-        return timed
-
-    def step(self) -> dict[str, Any]:
-        """As ever."""
-        self.in_steps, start = 0.0, time.perf_counter()
-        result = super().step()
-        self._note(steps=self.in_steps, seconds=time.perf_counter() - start)
-        return result
-
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """As ever."""
-        start = time.perf_counter()
-        super().save_checkpoint(checkpoint_dir)
-        self._note(saving=time.perf_counter() - start)
-
-    def _note(self, **seconds: float) -> None:
-        with (Path(os.environ[TIMES]) / f"{os.getpid()}.jsonl").open("a") as stream:
-            stream.write(json.dumps({"at": time.time(), "trial": self.number, **seconds}) + "\n")
 
 
 def settings(presentations: int, trials: int = TRIALS) -> StudySettings:

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
-from scipy import ndimage
 
 from study.badinput import BadInput
 from study.cohort.scan import Quantity
@@ -24,6 +23,8 @@ def count_lesions(path: Path, quantity: Quantity) -> float:
     mask = read_stored(path)
     lesion_DHW = lesion_voxels(mask, str(path))
     if quantity == "components":
+        from scipy import ndimage  # a sixth of a second to import
+
         return float(ndimage.label(lesion_DHW, structure=np.ones((3, 3, 3)))[1])
     voxels = float(lesion_DHW.sum())
     return voxels * float(abs(np.linalg.det(mask.affine[:3, :3]))) if quantity == "mm3" else voxels

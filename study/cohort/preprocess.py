@@ -11,7 +11,6 @@ from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
-from scipy import ndimage
 
 from study.badinput import BadInput
 from study.cohort.centre import forwards, profiles
@@ -161,6 +160,8 @@ def _resample(image_DHW: np.ndarray, ratio: np.ndarray) -> np.ndarray:
     """Linear resampling that keeps the field of view; the image itself when the spacing stays."""
     if (ratio == 1).all():
         return image_DHW
+    from scipy import ndimage  # workers, who only open what was preprocessed, need none of it
+
     image_DHW = np.ascontiguousarray(image_DHW, dtype=np.float32)
     shape = np.maximum(1, np.rint(image_DHW.shape / ratio)).astype(int)
     resampled: np.ndarray = ndimage.affine_transform(
@@ -184,6 +185,8 @@ def _region_weight(mask: Volume | None, ratio: np.ndarray, where: str) -> np.nda
 
 
 def _smooth(region_DHW: np.ndarray) -> np.ndarray:
+    from scipy import ndimage
+
     weight_DHW: np.ndarray = ndimage.gaussian_filter(region_DHW, _MASK_SD, mode="constant")
     weight_DHW[weight_DHW <= _MASK_EDGE] = 0
     return weight_DHW

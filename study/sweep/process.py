@@ -30,6 +30,7 @@ def settle(*, threads: int, gpus: float) -> str:
         gpus: GPUs of a trial; below 1, the trial may use that share of the GPU's memory.
     """
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+    os.environ["TORCHINDUCTOR_DETERMINISTIC"] = "1"
     torch.set_num_threads(threads)
     random.seed(0)
     # The legacy generators belong to no trial; libraries that still use them must not differ either.
@@ -39,7 +40,8 @@ def settle(*, threads: int, gpus: float) -> str:
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # Not by `use_deterministic_algorithms`, which imports the compiler for its flag above: a second.
+    torch.set_deterministic_debug_mode("warn")
     torch.set_grad_enabled(True)
     if gpus <= 0:
         return "cpu"

@@ -208,6 +208,34 @@ def test_adadelta_is_keras_s():
     assert (group["lr"], group["rho"], group["eps"]) == (1.0, 0.95, 1e-7)
 
 
+@pytest.mark.parametrize(
+    ("name", "family", "options"),
+    [
+        ("adam", torch.optim.Adam, {"fused": True}),
+        ("adamw", torch.optim.AdamW, {"fused": True}),
+        ("adadelta", torch.optim.Adadelta, {"rho": 0.95, "eps": 1e-7}),
+    ],
+)
+def test_optimisers_are_torch_s_to_the_bit_and_exchange_states_with_them(name, family, options):
+    ours, torchs = nn.Linear(5, 3), nn.Linear(5, 3)
+    torchs.load_state_dict(ours.state_dict())
+    config = TrialConfig(optimiser=name, learning_rate=0.1, weight_decay=0.01)
+    own = make_optimiser(ours.parameters(), config)
+    other = family(torchs.parameters(), lr=0.1, weight_decay=0.01, **options)
+    generator = torch.Generator().manual_seed(0)
+    for step in range(6):
+        images = torch.randn(4, 5, generator=generator)
+        for network, optimiser in ((ours, own), (torchs, other)):
+            optimiser.zero_grad(set_to_none=True)
+            network(images).square().sum().backward()
+            optimiser.step()
+        if step == 2:
+            states = own.state_dict(), other.state_dict()
+            own.load_state_dict(states[1])
+            other.load_state_dict(states[0])
+        assert all(torch.equal(*pair) for pair in zip(ours.parameters(), torchs.parameters(), strict=True))
+
+
 def test_averaged_weights_predict_unless_switched_off():
     averaged, last = training(averaging=0.9), training(averaging=0.0)
     for each in (averaged, last):

@@ -1,6 +1,9 @@
 """A trial in this process, without Ray's driver: reuse, resumption and divergence change no bit."""
 
+import json
 import shutil
+import subprocess
+import sys
 
 import nets
 import numpy as np
@@ -91,6 +94,30 @@ def test_a_reused_actor_gives_bit_for_bit_what_a_fresh_one_gives(ray_config):
     assert reused.reset(ray_config(1, dropout=0.2, n=4))
     same(run(reused), fresh)
     assert torch.get_num_threads() == 1
+
+
+def test_a_process_trains_without_loading_what_takes_long_and_serves_nothing(ray_config):
+    code = """
+import json, sys
+import study.sweep.trainable
+from study.regression.config import TrialConfig
+from study.sweep.assignment import read_assignment
+from study.sweep.process import settle
+
+given = json.load(sys.stdin)
+assignment = read_assignment(given["assignment"])
+settle(threads=1, gpus=0)
+assignment.cross_validation(TrialConfig(**given["config"]), "cpu").advance()
+print(*(name for name in ("torch._dynamo", "torch._inductor", "scipy.ndimage") if name in sys.modules))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        input=json.dumps(ray_config(0)),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == []
 
 
 def test_a_resumed_trial_is_bit_for_bit_an_uninterrupted_one(ray_config, tmp_path):
