@@ -68,6 +68,10 @@ class StudyDirectory:
         return self.root / "confirm"
 
     @property
+    def refit(self) -> Path:
+        return self.root / "refit"
+
+    @property
     def cohort(self) -> Path:
         return self.root / "cohort"
 

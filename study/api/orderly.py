@@ -16,8 +16,12 @@ def suitable_progress() -> Progress:
 
 
 @contextmanager
-def orderly(root: Path) -> Iterator[Progress]:
+def orderly(root: Path, again: str = "") -> Iterator[Progress]:
     """Yields the progress to show; an orderly end is a KeyboardInterrupt, which stops a notebook too.
+
+    Args:
+        root: The study directory.
+        again: How to go on, where `resume` does not.
 
     Raises:
         KeyboardInterrupt: Ctrl-C, or a notebook's stop button; says how to go on.
@@ -28,5 +32,5 @@ def orderly(root: Path) -> Iterator[Progress]:
         if stopped.code != INTERRUPTED:
             raise
         begun = StudyDirectory(root).settings.exists() or StudyDirectory(root).series.exists()
-        again = f"load_study({str(root)!r}).resume()" if begun else "the same call"
+        again = again or (f"load_study({str(root)!r}).resume()" if begun else "the same call")
         raise KeyboardInterrupt(f"{str(stopped).partition(';')[0]}; go on with: {again}") from None

@@ -154,21 +154,32 @@ class Study:
             write_findings_and_report(self.root)
         return self
 
-    def export(self, formats: Sequence[str] = (), top: int | None = None) -> dict[str, Path]:
+    def export(
+        self, formats: Sequence[str] = (), top: int | None = None, *, refit: bool = False
+    ) -> dict[str, Path]:
         """Export every arm's best configuration and confirmed models; their folders by arm.
 
         Args:
             formats: `onnx`, `pt2`: graphs beside the weights.
             top: So many leading configurations of each arm too, and the Pareto set.
+            refit: Train them on all development scans too, into `refit` in each folder.
 
         Raises:
             BadInput: As for `resume`, nothing is confirmed, or a format cannot be written.
+            KeyboardInterrupt: As for `run_study`.
         """
         from study.pipeline.export import export
+        from study.pipeline.refit import refit as refit_stage
         from study.pipeline.stages import opened
 
-        with orderly(self.root) as progress, opened(self.root, progress) as prepared:
+        again = "the same call" if refit else ""
+        with (
+            orderly(self.root, again) as progress,
+            opened(self.root, progress, again=again) as prepared,
+        ):
             export(prepared, formats, top)
+            if refit:
+                refit_stage(prepared, progress, formats, top)
             return {arm: self._place.export / arm for arm in prepared.spaces}
 
     def predict(

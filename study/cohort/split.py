@@ -222,6 +222,13 @@ def outer_split(
     return Split(development=tuple(ids[i] for i in turn.train), test=tuple(ids[i] for i in turn.held_out))
 
 
+def whole_fold(scans: int) -> Fold:
+    """No fold at all: each of so many scans trains the one network and is predicted by it, so that its errors
+    are a fit and no scores."""
+    everyone = np.arange(scans)
+    return Fold(repeat=0, index=0, train=everyone, held_out=everyone)
+
+
 def _fold(repeat: int, index: int, held_M: np.ndarray) -> Fold:
     return Fold(repeat=repeat, index=index, train=np.flatnonzero(~held_M), held_out=np.flatnonzero(held_M))
 

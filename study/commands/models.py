@@ -22,10 +22,10 @@ def train(
     from study.pipeline.train import train as train_recipe
     from study.regression.recipe import read_recipe
 
-    for result in train_recipe(
-        read_recipe(config, regressor), cohort, out, told(quiet), layout=layout, device=device
-    ):
-        scores = f"out-of-fold MSE {result.report.mse:.4g}, ICC(A,1) {result.report.icc:.3f}"
+    recipe = read_recipe(config, regressor)
+    what = "of the training scans themselves" if recipe.refit else "out-of-fold"
+    for result in train_recipe(recipe, cohort, out, told(quiet), layout=layout, device=device):
+        scores = f"{what} MSE {result.report.mse:.4g}, ICC(A,1) {result.report.icc:.3f}"
         typer.echo(f"seed {result.seed}: {scores}, {result.verdict}")
     typer.echo(f"model: {out}")
 

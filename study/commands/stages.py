@@ -72,12 +72,20 @@ def export(
     top: Annotated[
         int | None, typer.Option(help="So many leading configurations of each arm, and the Pareto set.")
     ] = None,
+    refit: Annotated[
+        bool,
+        typer.Option("--refit", help="Train them on all development scans too: a folder `refit` in each."),
+    ] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Export each arm's best configuration and confirmed models."""
     from study.pipeline.export import export as export_stage
+    from study.pipeline.refit import refit as refit_stage
     from study.pipeline.stages import opened
 
-    with opened(directory, told(quiet)) as prepared:
-        print_paths(export_stage(prepared, formats or (), top), as_json=as_json)
+    with opened(directory, progress := told(quiet), again="the same command" if refit else "") as prepared:
+        written = export_stage(prepared, formats or (), top)
+        if refit:
+            written += refit_stage(prepared, progress, formats or (), top)
+        print_paths(written, as_json=as_json)

@@ -29,8 +29,9 @@ def card_of(
     recipe: Recipe,
     networks: Sequence[nn.Module],
     graphs: dict[str, Any],
+    refit: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """What these very networks scored, what they need, and where they come from.
+    """What these networks scored (refitted ones: their like), what they need, and where they come from.
 
     Args:
         prepared: The study.
@@ -40,6 +41,7 @@ def card_of(
         recipe: How it was trained.
         networks: Of all confirmed seeds.
         graphs: From `write_graphs`.
+        refit: Of networks of all development scans, how well they fit those; None of confirmed networks.
     """
     provenance = read_json(prepared.directory.provenance)
     trials = read_frame(prepared.directory.trials, ["arm", "trial", "varied"], arm=arm, trial=trial)
@@ -51,7 +53,8 @@ def card_of(
         "unit": prepared.arrays.unit,
         "networks": len(networks),
         "parameters_a_network": sum(parameter.numel() for parameter in networks[0].parameters()),
-        "trained_on": _trained_on(prepared, len(rows)),
+        "trained_on": _trained_on(prepared, recipe),
+        "refit": refit,
         "preprocessing": recipe.preprocessing.model_dump(mode="json"),
         "views": {
             "what": "from output to input voxels about the grid's centre, axes x, y, z: matrix and shift",
@@ -81,14 +84,14 @@ def notes_of(recipe: Recipe) -> dict[str, str]:
     }
 
 
-def _trained_on(prepared: Prepared, seeds: int) -> dict[str, Any]:
+def _trained_on(prepared: Prepared, recipe: Recipe) -> dict[str, Any]:
     labels_M = prepared.labels_M
     sites = {prepared.arrays.sites[position] for position in prepared.development} - {""}
     return {
         "development_scans": len(labels_M),
         "sites": len(sites),
-        "seeds": seeds,
-        "folds": prepared.settings.validation.folds,
+        "seeds": len(recipe.seeds),
+        "folds": None if recipe.refit else recipe.folds,
         "label": {
             "mean": float(labels_M.mean()),
             "sd": float(labels_M.std(ddof=1)),
@@ -110,7 +113,7 @@ def _tested(prepared: Prepared, arm: str, trial: int, seeds: list[int]) -> dict[
     mean = table.groupby("scan", sort=True)[["prediction", "label"]].mean().reset_index()
     scores = scores_of(mean["prediction"], mean["label"])
     return {
-        "what": "mean prediction of all networks on scans that no trial saw",
+        "what": "mean prediction of all confirmed networks on scans that no trial saw",
         "scans": len(mean),
         "mse": scores["mse"],
         "mae": scores["mae"],

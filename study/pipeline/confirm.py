@@ -1,7 +1,8 @@
 """The confirm stage: each arm's leading configurations again, with fresh seeds and redrawn folds."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from analysis.selection import select_trials, winner
@@ -24,14 +25,33 @@ def confirm(prepared: Prepared, progress: Progress) -> None:
     Raises:
         BadInput: No trial of an arm completed, so there is nothing to confirm.
     """
-    directory, resources = prepared.directory, prepared.settings.resources
-    jobs = _jobs(prepared)
-    if missing := _missing(jobs):
+    directory, jobs = prepared.directory, _jobs(prepared)
+    train_jobs(prepared, jobs, directory.confirm, _told(prepared, jobs, progress))
+    confirmed, oof = collect_confirm([job.directory for job in jobs])
+    with replaced_oof(directory, "confirm") as keep:
+        keep(oof)
+    write_frame(directory.confirmed, confirmed)
+
+
+def train_jobs(
+    prepared: Prepared, jobs: Sequence[ConfirmJob], folder: Path, told: AbstractContextManager[dict[str, Any]]
+) -> None:
+    """Train those that have no result yet, on the study's cluster and with its resources.
+
+    Args:
+        prepared: The study.
+        jobs: Whose directories lie in `folder`.
+        folder: Of the study.
+        told: Yields whom `run_jobs` tells where they stand.
+
+    Raises:
+        BadInput: As `run_jobs`, or what workers write cannot be kept in the storage.
+        InterruptedInOrderError: Ctrl-C or SIGTERM; every running job has been saved.
+    """
+    resources, missing = prepared.settings.resources, _missing(jobs)
+    if missing:
         prepared.check_storage()
-    with (
-        start_ray(resources.address) if missing else nullcontext(),
-        _told(prepared, jobs, progress) as told,
-    ):
+    with start_ray(resources.address) if missing else nullcontext(), told as listeners:
         run_jobs(
             jobs,
             arrays=prepared.arrays.directory,
@@ -39,14 +59,10 @@ def confirm(prepared: Prepared, progress: Progress) -> None:
             cpus_per_trial=resources.cpus_per_trial,
             gpus_per_trial=resources.gpus,
             threads=resources.threads,
-            states=prepared.states(directory.confirm.name),
+            states=prepared.states(folder.name),
             patience=60 * resources.patience_minutes,
-            **told,
+            **listeners,
         )
-    confirmed, oof = collect_confirm([job.directory for job in jobs])
-    with replaced_oof(directory, "confirm") as keep:
-        keep(oof)
-    write_frame(directory.confirmed, confirmed)
 
 
 @contextmanager
@@ -81,7 +97,7 @@ def winners(prepared: Prepared) -> dict[str, int]:
     return found
 
 
-def _missing(jobs: list[ConfirmJob]) -> bool:
+def _missing(jobs: Sequence[ConfirmJob]) -> bool:
     return not all((job.directory / RESULT).exists() for job in jobs)
 
 

@@ -13,7 +13,7 @@ from study.sweep.confirm_job import RESULT, ConfirmJob
 def confirm_rows(jobs: Sequence[ConfirmJob]) -> list[Row]:
     """A row an arm."""
     return [
-        Row(arm=arm, total=len(mine), reports=sum(map(_marks, mine))) for arm, mine in _by_arm(jobs).items()
+        Row(arm=arm, total=len(mine), reports=sum(map(marks, mine))) for arm, mine in _by_arm(jobs).items()
     ]
 
 
@@ -55,7 +55,7 @@ def _by_arm(jobs: Sequence[ConfirmJob]) -> dict[str, list[ConfirmJob]]:
     return found
 
 
-def _marks(job: ConfirmJob) -> int:
+def marks(job: ConfirmJob) -> int:
     """Reports until a job's length."""
     return max(1, round(job.length * job.config.reports / job.config.presentations))
 
@@ -75,16 +75,16 @@ def _state(
     saved = {job: int(running[job] or 0) for job in jobs if job in running}
     ended = {job: results[job] for job in jobs if job in results and job not in running}
     well = {job: result for job, result in ended.items() if result["status"] == "completed"}
-    reports = sum(saved.values()) + sum(map(_marks, ended))
+    reports = sum(saved.values()) + sum(map(marks, ended))
     return {
         "arm": arm,
         "running": len(saved),
         "done": len(well),
         "failed": len(ended) - len(well),
         "reports": reports,
-        "reports_total": sum(map(_marks, jobs)),
+        "reports_total": sum(map(marks, jobs)),
         "presented": sum(map(_presented, saved, saved.values()))
-        + sum(_presented(job, _marks(job)) for job in ended),
+        + sum(_presented(job, marks(job)) for job in ended),
         **_best(well, varied),
     }
 

@@ -1,8 +1,8 @@
 """One configuration as an export: recipe, and where it was confirmed its networks, their card and graphs."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -21,6 +21,18 @@ from study.regression.recipe import Recipe
 CONFIG, WEIGHTS = "config.yaml", "model.safetensors"
 
 
+class Refit(NamedTuple):
+    """One seed's network of all development scans."""
+
+    seed: int
+    """Number of the confirmation with the same seed."""
+    weights: Path
+    training_mse: float
+    """Of its own training scans, squared label units."""
+    stuck: bool
+    """Whether it never fitted them better than their mean label does."""
+
+
 def ranges_of(prepared: Prepared) -> Ranges:
     """What the development scans looked like: all that the networks were trained on, and nothing else."""
     rows = prepared.development
@@ -28,7 +40,13 @@ def ranges_of(prepared: Prepared) -> Ranges:
 
 
 def write_export(
-    prepared: Prepared, folder: Path, arm: str, trial: int, ranges: Ranges, formats: Collection[str] = ()
+    prepared: Prepared,
+    folder: Path,
+    arm: str,
+    trial: int,
+    ranges: Ranges,
+    formats: Collection[str] = (),
+    refits: Sequence[Refit] = (),
 ) -> None:
     """Write a confirmed configuration: what `setsum predict` and `setsum train` read, and its card last.
 
@@ -39,23 +57,25 @@ def write_export(
         trial: Its trial.
         ranges: Of the development scans.
         formats: Graphs beside the weights; those that lie in the folder are brought up to date.
+        refits: To be written in place of the confirmed networks, at least one; none writes those.
 
     Raises:
         BadInput: See `write_graphs`.
     """
     rows, recipe = confirmations(prepared, arm, trial), recipe_of(prepared, arm, trial)
-    networks = [
-        network
-        for seed in rows["seed"]
-        for network in load_networks(model_path(prepared, arm, trial, int(seed)), recipe.config)
-    ]
+    weights = [model_path(prepared, arm, trial, int(seed)) for seed in rows["seed"]]
+    if refits:
+        weights = [refit.weights for refit in refits]
+        seeds = tuple(prepared.confirm_seed(refit.seed) for refit in refits)
+        recipe = recipe.model_copy(update={"refit": True, "seeds": seeds})
+    networks = [network for path in weights for network in load_networks(path, recipe.config)]
     save_networks(folder / WEIGHTS, networks)
     write_yaml(folder / CONFIG, recipe.model_dump(mode="json"))
     write_ranges(folder, ranges)
     graphs = write_graphs(
         folder, recipe.config, prepared.images_MDHW, formats, _known(folder), notes_of(recipe)
     )
-    card = card_of(prepared, arm, trial, rows, recipe, networks, graphs)
+    card = card_of(prepared, arm, trial, rows, recipe, networks, graphs, fit_of(refits) if refits else None)
     write_json(folder / "card.json", card)
     write_text(folder / "card.md", model_card(card))
 
@@ -82,6 +102,16 @@ def recipe_of(prepared: Prepared, arm: str, trial: int) -> Recipe:
         threads=max(1, int(settings.resources.cpus_per_trial)),
         scans=tuple(prepared.arrays.ids[position] for position in prepared.development),
     )
+
+
+def fit_of(refits: Sequence[Refit]) -> dict[str, Any]:
+    """What a card says of networks that have no scores of their own."""
+    return {
+        "what": "one network a seed, trained on all development scans; `confirmed` and `test` are scores of "
+        "other networks, each trained without a fold; the errors here are on the scans that trained",
+        "training_mse": [refit.training_mse for refit in refits],
+        "stuck": [refit.stuck for refit in refits],
+    }
 
 
 def confirmations(prepared: Prepared, arm: str, trial: int) -> pd.DataFrame:

@@ -20,20 +20,34 @@ def export_leaders(prepared: Prepared, top: int, ranges: Ranges) -> list[Path]:
     Those that were confirmed come first, by their confirmed means, with their models and cards; then
     those that were only searched, by their scores, as `config.yaml` alone.
     """
-    folders = []
+    folders: list[Path] = []
     for arm in prepared.spaces:
-        place = prepared.directory.export / arm / TOP
-        mine = []
-        for rank, trial in enumerate(leaders(prepared, arm, top), start=1):
-            folder = place / f"{rank}-trial-{trial}"
+        mine = _folders(prepared, arm, top)
+        for folder, trial in mine.items():
             if len(confirmations(prepared, arm, trial)):
                 write_export(prepared, folder, arm, trial, ranges)
             else:
                 _write_recipe(prepared, folder / CONFIG, arm, trial)
-            mine.append(folder)
-        _only(place, mine)
+        _only(prepared.directory.export / arm / TOP, list(mine))
         folders += mine
     return folders
+
+
+def confirmed_leaders(prepared: Prepared, top: int) -> list[tuple[Path, str, int]]:
+    """Folder, arm and trial of those that `export_leaders` writes with their models."""
+    return [
+        (folder, arm, trial)
+        for arm in prepared.spaces
+        for folder, trial in _folders(prepared, arm, top).items()
+        if len(confirmations(prepared, arm, trial))
+    ]
+
+
+def _folders(prepared: Prepared, arm: str, top: int) -> dict[Path, int]:
+    """Where the leading trials of an arm go, by rank."""
+    place = prepared.directory.export / arm / TOP
+    ranked = enumerate(leaders(prepared, arm, top), start=1)
+    return {place / f"{rank}-trial-{trial}": trial for rank, trial in ranked}
 
 
 def leaders(prepared: Prepared, arm: str, top: int) -> list[int]:

@@ -27,12 +27,15 @@ def _name(card: dict[str, Any]) -> str:
 
 def _header(card: dict[str, Any]) -> dict[str, Any]:
     formats = ["onnx"] if "model.onnx" in card["graphs"] else []
-    return {
+    header = {
         "library_name": "setsum",
         "tags": [*TAGS, "safetensors", *formats],
         "metrics": ["mse", "icc"],
-        "model-index": [{"name": f"setsum {_name(card)}", "results": _index(card)}],
     }
+    if card["refit"]:
+        # The index is read as scores of the weights beside it, and these have none.
+        return header
+    return header | {"model-index": [{"name": f"setsum {_name(card)}", "results": _index(card)}]}
 
 
 def _index(card: dict[str, Any]) -> list[dict[str, Any]]:
@@ -67,11 +70,14 @@ def _mean(values: list[float]) -> float | None:
 
 def _what(card: dict[str, Any]) -> str:
     trained = card["trained_on"]
+    again = f"trained them again with {trained['seeds']} fresh seeds, {trained['folds']} folds each"
+    if card["refit"]:
+        again = f"trained them again on all development scans, one with each of {trained['seeds']} seeds"
     return f"""# {card["arm"]}: {card["networks"]} networks that predict {card["unit"]} from a 3D scan
 
 The mean prediction of {card["networks"]} networks of {card["parameters_a_network"]:,} parameters each. A
 `setsum` study found them as its arm `{card["arm"]}` (trial {card["trial"]}: {card["configuration"]}) and
-trained them again with {trained["seeds"]} fresh seeds, {trained["folds"]} folds each."""
+{again}."""
 
 
 def _use(card: dict[str, Any]) -> str:
@@ -137,11 +143,11 @@ cohort: `{card["provenance"]["fingerprint"][:16]}`."""
 
 
 def _training(card: dict[str, Any]) -> str:
-    revision = card["provenance"]["git"] or "unknown"
+    revision, where = card["provenance"]["git"] or "unknown", " on folds" if card["refit"] else ""
     return f"""## Training
 
 Hyperparameters were searched on the development scans, each scan predicted by networks that had not trained
-on it; they are in `config.yaml`. Verdict of the trainings: {", ".join(card["confirmed"]["verdict"])}
+on it; they are in `config.yaml`. Verdict of the trainings{where}: {", ".join(card["confirmed"]["verdict"])}
 (`improving`: the budget ended before the error did; `stuck`: never better than the mean label). Code
 `{revision}`, seed {card["provenance"]["seed"]}."""
 
@@ -156,18 +162,31 @@ def _results(card: dict[str, Any]) -> str:
         low, high = tested["icc_A1_interval"]
         mse = f"{number(tested['mse'])} on {tested['scans']} scans, bias {number(tested['bias'])}"
         agreement = f"{fixed(tested['icc_A1'], 3)}, 95% interval {interval(low, high, 3) or 'unknown'}"
+    of_others, fit = "", ""
+    if card["refit"]:
+        of_others = f"{_OF_OTHERS}\n\n"
+        errors = ", ".join(number(error) for error in card["refit"]["training_mse"])
+        fit = f"\n| MSE on the very scans that trained, a value a seed (a fit, no score) | {errors} |"
+        if stuck := sum(card["refit"]["stuck"]):
+            fit += f"\n| networks that fit them no better than their mean label | {stuck} |"
     return f"""## Results
 
-| what | value |
+{of_others}| what | value |
 |---|---|
 | test MSE | {mse} |
 | test ICC(A,1) | {agreement} |
 | confirmed MSE, mean over {len(scores)} seeds | {number(fmean(scores))}{spread} |
 | confirmed ICC(A,1), a value a seed | {iccs} |
-| times the test scans have been opened | {card["test_opened"]} |
+| times the test scans have been opened | {card["test_opened"]} |{fit}
 
 Confirmed scores are of pooled out-of-fold predictions on the scans that chose the configuration; only the
 test lines are unbiased, and only while the test scans are opened once."""
+
+
+_OF_OTHERS = """**These networks have no scores of their own.** Every development scan trained them, and no
+test scan has been opened for them. The scores are those of their like: networks of the same configuration,
+trained for as many presentations, each without the scans of a fold. With those scans added one expects no
+worse; it has not been measured."""
 
 
 def _contract(card: dict[str, Any]) -> str:

@@ -64,20 +64,27 @@ def extend(root: Path, trials: int, progress: Progress, accept: Collection[str] 
 
 
 @contextmanager
-def opened(root: Path, progress: Progress, accept: Collection[str] = ()) -> Iterator[Prepared]:
-    """A study read back, for this process alone to work on; `accept` as for `open_study`.
+def opened(
+    root: Path, progress: Progress, accept: Collection[str] = (), *, again: str = ""
+) -> Iterator[Prepared]:
+    """A study read back, for this process alone to work on; `accept` as for `open_study`, `again` as for
+    `alone`.
 
     Raises:
         BadInput: There is none, it has changed, or another process works on it.
         StoppedError: Ctrl-C.
     """
-    with alone(root):
+    with alone(root, again):
         yield open_study(root, progress, accept)
 
 
 @contextmanager
-def alone(root: Path) -> Iterator[None]:
+def alone(root: Path, again: str = "") -> Iterator[None]:
     """Work in a folder as its only process; how it ends early is one line that says how to go on.
+
+    Args:
+        root: The folder.
+        again: The command that goes on, where `setsum resume` does not.
 
     Raises:
         BadInput: Another process works in it.
@@ -89,10 +96,10 @@ def alone(root: Path) -> Iterator[None]:
         except KeyboardInterrupt as error:
             in_order = isinstance(error, InterruptedInOrderError)
             how = "interrupted, everything so far is saved" if in_order else "stopped at once"
-            raise StoppedError(f"{how}; go on with: {_again(root)}", INTERRUPTED) from None
+            raise StoppedError(f"{how}; go on with: {again or _again(root)}", INTERRUPTED) from None
         except OSError as error:
             # A disk that is full or gone is no bad input; what lies there is whole.
-            line = f"{storage_trouble(error)}. Mend this, then go on with: {_again(root)}"
+            line = f"{storage_trouble(error)}. Mend this, then go on with: {again or _again(root)}"
             raise StoppedError(line, FAILED) from error
 
 

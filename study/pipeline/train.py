@@ -11,7 +11,7 @@ from study.cohort.arrays import CohortArrays, build_arrays
 from study.cohort.ranges import Ranges, write_ranges
 from study.cohort.rows import Rows
 from study.cohort.scans import read_cohort
-from study.cohort.split import Fold
+from study.cohort.split import Fold, whole_fold
 from study.pipeline.division import Listed, draw_folds, listing
 from study.pipeline.progress import Progress
 from study.pipeline.refusal import leaving_nothing
@@ -27,7 +27,7 @@ from study.sweep.process import settle
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """One seed's last report and verdict."""
+    """One seed's last report and verdict; of a refit, both are of the fit to its own scans."""
 
     seed: int
     report: Report
@@ -101,6 +101,8 @@ def _train_seed(
 
 
 def _folds(recipe: Recipe, cohort: Listed, rows: list[int], seed: int) -> tuple[Fold, ...]:
+    if recipe.refit:
+        return (whole_fold(len(rows)),)
     return draw_folds(
         cohort,
         rows,

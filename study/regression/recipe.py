@@ -26,6 +26,8 @@ class Recipe(BaseModel):
     repeats: int = Field(default=1, ge=1)
     holdout: int | None = Field(default=None, ge=2)
     """Fixed validation scans instead of folds (the paper's protocol)."""
+    refit: bool = False
+    """Train one network a seed on all scans, in place of one a fold: none is left to score it on."""
     stratify: bool = True
     """Whether folds are stratified by label quantile and site."""
     seeds: tuple[int, ...] = (0,)

@@ -90,10 +90,13 @@ def test_search_confirmation_and_test_all_had_the_network(found):
     assert found.settings.training["regressor"] == name
     with pytest.raises(BadInput, match="onyx"):
         found.export(["onyx"])
-    for arm in found.export(top=1).values():
-        assert len(list((arm / "top").iterdir())) == 1
-        (network, _) = load_networks(arm / "model.safetensors", read_recipe(arm / "config.yaml", name).config)
-        assert type(network.network[0]).__module__.startswith("monai.")
+    for arm in found.export(top=1, refit=True).values():
+        (leader,) = (arm / "top").iterdir()
+        for place, networks in ((arm, 2), (arm / "refit", 1), (leader / "refit", 1)):
+            config = read_recipe(place / "config.yaml", name).config
+            loaded = load_networks(place / "model.safetensors", config)
+            assert len(loaded) == networks
+            assert type(loaded[0].network[0]).__module__.startswith("monai.")
 
 
 def test_an_export_predicts_what_the_study_predicted_and_only_with_consent(found, monkeypatch, capsys):

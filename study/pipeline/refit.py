@@ -1,0 +1,134 @@
+"""What is exported once more, trained on all development scans: a network a seed, no fold held out.
+
+For as many presentations as it was confirmed, with the same seeds. Such networks have seen every scan that
+could score them: the confirmed ones stay where they are, with their scores, and these lie in a folder beside.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from study.badinput import BadInput
+from study.cohort.split import whole_fold
+from study.pipeline.confirm import train_jobs, winners
+from study.pipeline.confirming import marks
+from study.pipeline.exported import Refit, confirmations, ranges_of, write_export
+from study.pipeline.leaders import confirmed_leaders
+from study.pipeline.prepared import Prepared
+from study.pipeline.progress import Progress, Update
+from study.record import read_json
+from study.regression.config import TrialConfig
+from study.sweep.confirm_job import MODEL, OOF, RESULT, ConfirmJob
+
+FOLDER = "refit"
+"""Within an export's."""
+
+
+class _Target(NamedTuple):
+    """A confirmed configuration, the folder of its export, and the graphs to write there."""
+
+    folder: Path
+    arm: str
+    trial: int
+    formats: Collection[str] = ()
+
+
+def refit(
+    prepared: Prepared, progress: Progress, formats: Collection[str] = (), top: int | None = None
+) -> list[Path]:
+    """Train what `export` has written again, on all development scans, and write it beside.
+
+    Args:
+        prepared: A study that has been exported with the same `formats` and `top`.
+        progress: Shows how far it is, and says which networks are stuck.
+        formats: `onnx`, `pt2`: graphs beside the winners' weights.
+        top: How many leading configurations of each arm.
+
+    Returns:
+        The folders written, `refit` in those of the exports.
+
+    Raises:
+        BadInput: Nothing is confirmed yet, or no training of a configuration succeeded.
+        InterruptedInOrderError: Ctrl-C or SIGTERM; every running training has been saved.
+    """
+    root = prepared.directory.export
+    targets = [_Target(root / arm, arm, trial, formats) for arm, trial in winners(prepared).items()]
+    targets += [_Target(*leader) for leader in confirmed_leaders(prepared, top or 0)]
+    jobs = {(target.arm, target.trial): _jobs(prepared, target.arm, target.trial) for target in targets}
+    flat = [job for mine in jobs.values() for job in mine]
+    train_jobs(prepared, flat, prepared.directory.refit, _told(flat, progress))
+    ranges, written = ranges_of(prepared), []
+    trained = {of: _trained(mine, progress) for of, mine in jobs.items()}
+    for folder, arm, trial, graphs in targets:
+        write_export(prepared, folder / FOLDER, arm, trial, ranges, graphs, trained[arm, trial])
+        written.append(folder / FOLDER)
+    return written
+
+
+def _jobs(prepared: Prepared, arm: str, trial: int) -> list[ConfirmJob]:
+    """One for each seed that confirmed the configuration."""
+    directory, found = prepared.directory, []
+    for row in confirmations(prepared, arm, trial).to_dict("records"):
+        name = f"{trial:05d}-{int(row['seed'])}"
+        found.append(
+            ConfirmJob(
+                arm=arm,
+                trial=trial,
+                config=TrialConfig.model_validate_json(row["config"]),
+                length=int(row["length"]),
+                seed=int(row["seed"]),
+                training_seed=prepared.confirm_seed(int(row["seed"])),
+                view_seed=prepared.settings.seed,
+                folds=(whole_fold(len(prepared.development)),),
+                directory=directory.refit / arm / name,
+                place=prepared.states(directory.refit.name, arm, name),
+            )
+        )
+    return found
+
+
+@contextmanager
+def _told(jobs: Sequence[ConfirmJob], progress: Progress) -> Iterator[dict[str, Any]]:
+    """Whom the jobs tell where they stand."""
+    with progress.stage(FOLDER, sum(map(marks, jobs))) as update:
+        watch = _watch(jobs, update)
+        # What lies there is all that is done where nothing has to run.
+        yield {"progress": lambda state: watch({}), "watch": watch}
+
+
+def _watch(jobs: Sequence[ConfirmJob], update: Update) -> Callable[[Mapping[ConfirmJob, str]], None]:
+    """Takes the running jobs and counts reports, those of jobs that have ended as well."""
+
+    def watch(running: Mapping[ConfirmJob, str]) -> None:
+        ended = [job for job in jobs if job not in running and (job.directory / RESULT).is_file()]
+        update(sum(map(marks, ended)) + sum(int(saved or 0) for saved in running.values()))
+
+    return watch
+
+
+def _trained(jobs: Sequence[ConfirmJob], progress: Progress) -> list[Refit]:
+    """What came of the trainings of one configuration; those that failed are left out, and said."""
+    found, reasons = [], []
+    for job in jobs:
+        # Predictions of scans that trained, under a name that says otherwise.
+        (job.directory / OOF).unlink(missing_ok=True)
+        result, who = (
+            read_json(job.directory / RESULT),
+            f"refit of {job.arm}, trial {job.trial}, seed {job.seed}",
+        )
+        if result["status"] != "completed":
+            reasons.append(result["reason"])
+            progress.note(f"warning: {who}: {result['status']} ({result['reason']}), left out")
+            continue
+        stuck = result["verdict"] == "stuck"
+        if stuck:
+            progress.note(f"warning: {who}: fits its own training scans no better than their mean label does")
+        found.append(Refit(job.seed, job.directory / MODEL, float(result["mse"]), stuck))
+    if not found:
+        raise BadInput(
+            f"no refit of the arm `{jobs[0].arm}`, trial {jobs[0].trial}, succeeded ({reasons[0]})",
+            where=str(jobs[0].directory),
+            fix="Its confirmed networks are exported as they are",
+        )
+    return found

@@ -1,0 +1,192 @@
+"""`setsum export --refit`: networks of all development scans, interrupted, killed, and trained again."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from huggingface_hub import ModelCard
+from rich.console import Console
+from safetensors.torch import load_file
+from tiny_study import TINY_STUDY
+
+from study.badinput import BadInput
+from study.pipeline.confirm import confirm, winners
+from study.pipeline.export import export
+from study.pipeline.predict import predict_scans
+from study.pipeline.prepare import prepare
+from study.pipeline.progress import Progress
+from study.pipeline.refit import refit
+from study.pipeline.search import search
+from study.pipeline.test import test as open_test_scans
+from study.record import read_frame, read_json, write_json
+from study.regression.recipe import read_recipe
+from study.regression.training import NetworkTraining
+from study.settings import read_settings
+from study.sweep.cluster import start_ray
+
+LONG = ["arms=[set_sum]", "budget.presentations=400", "training.reports=50", "confirm.top=1"]
+COMMAND = [sys.executable, "-m", "study.cli"]
+ROOT = Path(__file__).parents[2]
+QUIET = Progress(Console(quiet=True))
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A study up to its export."""
+    settings = read_settings(None, [*TINY_STUDY, *LONG])
+    prepared = prepare(settings, tmp_path_factory.mktemp("out") / "study", QUIET)
+    with start_ray(None):
+        search(prepared, QUIET)
+        confirm(prepared, QUIET)
+    open_test_scans(prepared, QUIET)
+    export(prepared)
+    return prepared
+
+
+def under_way(prepared, later_than=0):
+    """A command that has saved a report since then."""
+    root = prepared.directory.root
+    command = [*COMMAND, "export", str(root), "--refit"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    end = time.monotonic() + 120
+    while not [path for path in root.glob("refit/*/*/state.pt") if path.stat().st_mtime_ns > later_than]:
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return process
+
+
+@pytest.fixture(scope="module")
+def interrupted(prepared):
+    """What the command said when it was stopped, before it was killed and then left to its end."""
+    first = under_way(prepared)
+    first.send_signal(signal.SIGINT)
+    _, said = first.communicate(timeout=120)
+    assert first.returncode == 130, said
+    second = under_way(prepared, later_than=time.time_ns())
+    second.kill()
+    second.communicate()
+    subprocess.run([*COMMAND, "export", str(prepared.directory.root), "--refit", "-q"], check=True, cwd=ROOT)
+    return said
+
+
+@pytest.fixture(scope="module")
+def folder(prepared, interrupted):
+    return prepared.directory.export / "set_sum" / "refit"
+
+
+def test_the_networks_are_those_that_training_on_all_development_scans_gives(prepared, folder):
+    """By another way, without folds, predictions or a process between."""
+    recipe, ours = read_recipe(folder / "config.yaml"), load_file(folder / "model.safetensors")
+    assert recipe.refit
+    assert recipe.seeds == tuple(map(prepared.confirm_seed, (0, 1)))
+    assert {name.partition(".")[0] for name in ours} == {"0", "1"}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(recipe.threads)
+    try:
+        for number, seed in enumerate(recipe.seeds):
+            training = NetworkTraining(
+                recipe.config,
+                prepared.images_MDHW,
+                prepared.labels_M,
+                seeds=np.random.SeedSequence([seed, 0, 0]),
+            )
+            training.advance(recipe.length)
+            for name, tensor in training.predictor().state_dict().items():
+                assert torch.equal(ours[f"{number}.{name}"], tensor), name
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_after_an_interruption_and_a_kill_it_ends_as_if_left_alone(prepared, folder, interrupted):
+    assert interrupted.splitlines()[-1] == (
+        "setsum: interrupted, everything so far is saved; go on with: the same command"
+    )
+    names = ("model.safetensors", "card.json", "config.yaml")
+    before = {name: (folder / name).read_bytes() for name in names}
+    shutil.rmtree(prepared.directory.refit)
+    assert refit(prepared, QUIET) == [folder]
+    assert {name: (folder / name).read_bytes() for name in names} == before
+
+
+def test_nothing_is_trained_twice_and_the_confirmed_networks_stay(prepared, folder):
+    export_folder = folder.parent
+    kept = [*prepared.directory.refit.rglob("result.json"), export_folder / "model.safetensors"]
+    before = {path: path.stat().st_mtime_ns for path in kept[:-1]}
+    weights = kept[-1].read_bytes()
+    assert len(before) == 2
+    refit(prepared, QUIET)
+    export(prepared)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert kept[-1].read_bytes() == weights
+    assert read_recipe(folder / "config.yaml").refit
+    assert not read_recipe(export_folder / "config.yaml").refit
+
+
+def test_the_card_says_that_the_scores_are_of_other_networks(prepared, folder, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    card, of_folds = (json.loads((place / "card.json").read_text()) for place in (folder, folder.parent))
+    assert ModelCard.load(folder / "card.md").data.eval_results is None
+    assert (card["confirmed"], card["test"]) == (of_folds["confirmed"], of_folds["test"])
+    assert (card["networks"], of_folds["networks"], of_folds["refit"]) == (2, 4, None)
+    assert card["trained_on"] == {**of_folds["trained_on"], "folds": None}
+    text = " ".join((folder / "card.md").read_text().split())
+    assert "**These networks have no scores of their own.**" in text
+    assert "trained them again on all development scans, one with each of 2 seeds" in text
+
+
+def test_it_predicts_the_scans_it_was_trained_on_without_a_warning(prepared, folder):
+    table = predict_scans(folder, [prepared.settings.cohort.path], [], QUIET).set_index("id")
+    development = [prepared.arrays.ids[row] for row in prepared.development]
+    assert set(table.loc[development, "warning"]) == {""}
+    mse = np.mean(read_json(folder / "card.json")["refit"]["training_mse"])
+    # The mean over networks is no worse than networks are in the mean.
+    assert ((table.loc[development, "prediction"] - prepared.labels_M) ** 2).mean() <= mse * (1 + 1e-5)
+
+
+def test_its_recipe_trains_the_same_networks_without_ray(prepared, folder, tmp_path):
+    out, cohort = tmp_path / "model", str(prepared.settings.cohort.path)
+    done = subprocess.run(
+        [*COMMAND, "train", str(folder / "config.yaml"), "--cohort", cohort, "--out", str(out)],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    mse = read_json(folder / "card.json")["refit"]["training_mse"]
+    seeds = read_recipe(folder / "config.yaml").seeds
+    for line, seed, fit in zip(done.stdout.splitlines()[:2], seeds, mse, strict=True):
+        assert line.startswith(f"seed {seed}: of the training scans themselves MSE {fit:.4g}, ")
+    assert (out / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
+
+
+def test_a_seed_that_diverged_is_left_out_and_without_any_there_is_no_refit(prepared, folder, capsys):
+    results = sorted(prepared.directory.refit.rglob("result.json"))
+    before = [read_json(path) for path in results]
+    try:
+        write_json(results[0], {**before[0], "status": "diverged", "reason": "loss inf at step 3"})
+        refit(prepared, Progress())
+        trial = winners(prepared)["set_sum"]
+        said = f"warning: refit of set_sum, trial {trial}, seed 0: diverged (loss inf at step 3), left out"
+        assert said in capsys.readouterr().err
+        assert read_json(folder / "card.json")["networks"] == 1
+        assert read_recipe(folder / "config.yaml").seeds == (prepared.confirm_seed(1),)
+        write_json(results[1], {**before[1], "status": "diverged", "reason": "loss inf at step 5"})
+        with pytest.raises(BadInput, match=r"no refit of the arm `set_sum`, trial \d+, succeeded"):
+            refit(prepared, QUIET)
+    finally:
+        for path, content in zip(results, before, strict=True):
+            write_json(path, content)
+        refit(prepared, QUIET)
+
+
+def test_it_opens_no_test_scan(prepared, folder):
+    assert read_json(folder / "card.json")["test_opened"] == 1
+    assert set(read_frame(prepared.directory.predictions)["cohort"]) == {"test"}
