@@ -185,8 +185,8 @@ test lines are unbiased, and only while the test scans are opened once."""
 
 _OF_OTHERS = """**These networks have no scores of their own.** Every development scan trained them, and no
 test scan has been opened for them. The scores are those of their like: networks of the same configuration,
-trained for as many presentations, each without the scans of a fold. With those scans added one expects no
-worse; it has not been measured."""
+trained for as many presentations, each without the scans of a fold. Those added scans, and fewer networks,
+can make predictions better or worse: only scans from elsewhere can tell."""
 
 
 def _contract(card: dict[str, Any]) -> str:
