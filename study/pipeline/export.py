@@ -9,10 +9,12 @@ from study.pipeline.exported import ranges_of, write_export
 from study.pipeline.formats import check_formats
 from study.pipeline.leaders import export_leaders, export_pareto
 from study.pipeline.prepared import Prepared
+from study.pipeline.refit import drop_stale
 
 
 def export(prepared: Prepared, formats: Collection[str] = (), top: int | None = None) -> list[Path]:
-    """Write export/<arm>/ for every arm's winner; with `top` the leading ones and the Pareto set too.
+    """Write export/<arm>/ for every arm's winner; with `top` the leading ones and the Pareto set too. A refit
+    of another winner than the present one goes.
 
     Args:
         prepared: A confirmed study.
@@ -32,6 +34,7 @@ def export(prepared: Prepared, formats: Collection[str] = (), top: int | None = 
     for arm, trial in winners(prepared).items():
         folder = prepared.directory.export / arm
         write_export(prepared, folder, arm, trial, ranges, formats)
+        drop_stale(folder, trial)
         written.append(folder)
     if top is not None:
         written += export_leaders(prepared, top, ranges)

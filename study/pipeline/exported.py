@@ -18,7 +18,7 @@ from study.regression.config import TrialConfig
 from study.regression.model import load_networks, save_networks
 from study.regression.recipe import Recipe
 
-CONFIG, WEIGHTS = "config.yaml", "model.safetensors"
+CONFIG, WEIGHTS, CARD = "config.yaml", "model.safetensors", "card.json"
 
 
 class Refit(NamedTuple):
@@ -76,7 +76,7 @@ def write_export(
         folder, recipe.config, prepared.images_MDHW, formats, _known(folder), notes_of(recipe)
     )
     card = card_of(prepared, arm, trial, rows, recipe, networks, graphs, fit_of(refits) if refits else None)
-    write_json(folder / "card.json", card)
+    write_json(folder / CARD, card)
     write_text(folder / "card.md", model_card(card))
 
 
@@ -129,7 +129,7 @@ def _searched(prepared: Prepared, arm: str, trial: int) -> pd.DataFrame:
 def _known(folder: Path) -> dict[str, Any]:
     """What an earlier card says about the graphs that lie there."""
     try:
-        card = read_json(folder / "card.json")
+        card = read_json(folder / CARD)
     except BadInput:
         return {}
     return card.get("graphs", {}) if isinstance(card, dict) else {}

@@ -4,6 +4,7 @@ For as many presentations as it was confirmed, with the same seeds. Such network
 could score them: the confirmed ones stay where they are, with their scores, and these lie in a folder beside.
 """
 
+import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from study.badinput import BadInput
 from study.cohort.split import whole_fold
 from study.pipeline.confirm import train_jobs, winners
 from study.pipeline.confirming import marks
-from study.pipeline.exported import Refit, confirmations, ranges_of, write_export
+from study.pipeline.exported import CARD, Refit, confirmations, ranges_of, write_export
 from study.pipeline.leaders import confirmed_leaders
 from study.pipeline.prepared import Prepared
 from study.pipeline.progress import Progress, Update
@@ -21,8 +22,8 @@ from study.record import read_json
 from study.regression.config import TrialConfig
 from study.sweep.confirm_job import MODEL, OOF, RESULT, ConfirmJob
 
-FOLDER = "refit"
-"""Within an export's."""
+REFIT = "refit"
+"""Its folder within an export's."""
 
 
 class _Target(NamedTuple):
@@ -61,9 +62,20 @@ def refit(
     ranges, written = ranges_of(prepared), []
     trained = {of: _trained(mine, progress) for of, mine in jobs.items()}
     for folder, arm, trial, graphs in targets:
-        write_export(prepared, folder / FOLDER, arm, trial, ranges, graphs, trained[arm, trial])
-        written.append(folder / FOLDER)
+        write_export(prepared, folder / REFIT, arm, trial, ranges, graphs, trained[arm, trial])
+        written.append(folder / REFIT)
     return written
+
+
+def drop_stale(export: Path, trial: int) -> None:
+    """Take away the refit in an export's folder unless it is whole and of this trial."""
+    folder = export / REFIT
+    try:
+        known = read_json(folder / CARD)["trial"]
+    except BadInput:
+        known = None
+    if known != trial:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _jobs(prepared: Prepared, arm: str, trial: int) -> list[ConfirmJob]:
@@ -91,7 +103,7 @@ def _jobs(prepared: Prepared, arm: str, trial: int) -> list[ConfirmJob]:
 @contextmanager
 def _told(jobs: Sequence[ConfirmJob], progress: Progress) -> Iterator[dict[str, Any]]:
     """Whom the jobs tell where they stand."""
-    with progress.stage(FOLDER, sum(map(marks, jobs))) as update:
+    with progress.stage(REFIT, sum(map(marks, jobs))) as update:
         watch = _watch(jobs, update)
         # What lies there is all that is done where nothing has to run.
         yield {"progress": lambda state: watch({}), "watch": watch}

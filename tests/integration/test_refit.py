@@ -190,3 +190,15 @@ def test_a_seed_that_diverged_is_left_out_and_without_any_there_is_no_refit(prep
 def test_it_opens_no_test_scan(prepared, folder):
     assert read_json(folder / "card.json")["test_opened"] == 1
     assert set(read_frame(prepared.directory.predictions)["cohort"]) == {"test"}
+
+
+def test_a_refit_of_a_former_winner_goes_with_the_next_export_and_comes_back_untrained(prepared, folder):
+    weights = (folder / "model.safetensors").read_bytes()
+    results = {path: path.stat().st_mtime_ns for path in prepared.directory.refit.rglob("result.json")}
+    former = read_json(folder / "card.json")
+    write_json(folder / "card.json", {**former, "trial": former["trial"] + 1})
+    export(prepared)
+    assert not folder.exists()
+    assert refit(prepared, QUIET) == [folder]
+    assert (folder / "model.safetensors").read_bytes() == weights
+    assert {path: path.stat().st_mtime_ns for path in results} == results
