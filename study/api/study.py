@@ -1,5 +1,6 @@
 """One study directory as Python sees it: tables as pandas frames, figures as matplotlib figures."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
@@ -129,13 +130,16 @@ class Study:
     def extend(self, trials: int) -> "Study":
         """Search so many trials more in every arm, and confirm; the test set stays closed.
 
+        Stopped, it goes on with the commands `setsum sweep DIR` and `setsum confirm DIR`.
+
         Raises:
             BadInput: As for `resume`, or not a positive number.
             KeyboardInterrupt: As for `run_study`.
         """
         from study.pipeline.stages import extend
 
-        with orderly(self.root) as progress:
+        place = shlex.quote(str(self.root))
+        with orderly(self.root, f"setsum sweep {place} && setsum confirm {place}") as progress:
             extend(self.root, trials, progress)
         return self
 

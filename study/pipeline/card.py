@@ -91,7 +91,8 @@ def _trained_on(prepared: Prepared, recipe: Recipe) -> dict[str, Any]:
         "development_scans": len(labels_M),
         "sites": len(sites),
         "seeds": len(recipe.seeds),
-        "folds": None if recipe.refit else recipe.folds,
+        "folds": None if recipe.refit or recipe.holdout else recipe.folds,
+        "validation_scans": None if recipe.refit else recipe.holdout,
         "label": {
             "mean": float(labels_M.mean()),
             "sd": float(labels_M.std(ddof=1)),

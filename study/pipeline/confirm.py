@@ -11,7 +11,7 @@ from study.pipeline.confirming import confirm_rows, confirm_watch
 from study.pipeline.oof import replaced_oof
 from study.pipeline.prepared import Prepared
 from study.pipeline.progress import Progress
-from study.record import read_frame, write_frame
+from study.record import read_frame, read_json, write_frame
 from study.regression.config import TrialConfig
 from study.sweep.cluster import start_ray
 from study.sweep.confirm import run_jobs
@@ -98,7 +98,9 @@ def winners(prepared: Prepared) -> dict[str, int]:
 
 
 def _missing(jobs: Sequence[ConfirmJob]) -> bool:
-    return not all((job.directory / RESULT).exists() for job in jobs)
+    """Whether there is something to run: failures are tried again, see `is_done`."""
+    paths = [job.directory / RESULT for job in jobs]
+    return not all(path.is_file() and read_json(path)["status"] != "failed" for path in paths)
 
 
 def _jobs(prepared: Prepared) -> list[ConfirmJob]:

@@ -7,14 +7,14 @@ from study.badinput import BadInput
 from study.pipeline.confirm import winners
 from study.pipeline.exported import ranges_of, write_export
 from study.pipeline.formats import check_formats
-from study.pipeline.leaders import export_leaders, export_pareto
+from study.pipeline.leaders import confirmed_leaders, export_leaders, export_pareto
 from study.pipeline.prepared import Prepared
-from study.pipeline.refit import drop_stale
+from study.pipeline.refit import refresh
 
 
 def export(prepared: Prepared, formats: Collection[str] = (), top: int | None = None) -> list[Path]:
     """Write export/<arm>/ for every arm's winner; with `top` the leading ones and the Pareto set too. A refit
-    of another winner than the present one goes.
+    that lies in one of these folders is brought up to date, or goes where it is of another configuration.
 
     Args:
         prepared: A confirmed study.
@@ -34,9 +34,11 @@ def export(prepared: Prepared, formats: Collection[str] = (), top: int | None = 
     for arm, trial in winners(prepared).items():
         folder = prepared.directory.export / arm
         write_export(prepared, folder, arm, trial, ranges, formats)
-        drop_stale(folder, trial)
+        refresh(prepared, folder, arm, trial, ranges)
         written.append(folder)
     if top is not None:
         written += export_leaders(prepared, top, ranges)
+        for leader in confirmed_leaders(prepared, top):
+            refresh(prepared, *leader, ranges)
         written.append(export_pareto(prepared))
     return written

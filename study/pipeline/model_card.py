@@ -71,6 +71,10 @@ def _mean(values: list[float]) -> float | None:
 def _what(card: dict[str, Any]) -> str:
     trained = card["trained_on"]
     again = f"trained them again with {trained['seeds']} fresh seeds, {trained['folds']} folds each"
+    if validation := trained["validation_scans"]:
+        again = (
+            f"trained them again with {trained['seeds']} fresh seeds, without {validation} validation scans"
+        )
     if card["refit"]:
         again = f"trained them again on all development scans, one with each of {trained['seeds']} seeds"
     return f"""# {card["arm"]}: {card["networks"]} networks that predict {card["unit"]} from a 3D scan
@@ -185,8 +189,8 @@ test lines are unbiased, and only while the test scans are opened once."""
 
 _OF_OTHERS = """**These networks have no scores of their own.** Every development scan trained them, and no
 test scan has been opened for them. The scores are those of their like: networks of the same configuration,
-trained for as many presentations, each without the scans of a fold. Those added scans, and fewer networks,
-can make predictions better or worse: only scans from elsewhere can tell."""
+trained for as many presentations, each without some of these scans. Those added scans, and fewer networks
+where there were several folds, can make predictions better or worse: only scans from elsewhere can tell."""
 
 
 def _contract(card: dict[str, Any]) -> str:

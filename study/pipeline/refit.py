@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from study.badinput import BadInput
+from study.cohort.ranges import Ranges
 from study.cohort.split import whole_fold
 from study.pipeline.confirm import train_jobs, winners
 from study.pipeline.confirming import marks
-from study.pipeline.exported import CARD, Refit, confirmations, ranges_of, write_export
+from study.pipeline.exported import Refit, confirmations, ranges_of, write_export
 from study.pipeline.leaders import confirmed_leaders
 from study.pipeline.prepared import Prepared
 from study.pipeline.progress import Progress, Update
@@ -50,7 +51,7 @@ def refit(
         The folders written, `refit` in those of the exports.
 
     Raises:
-        BadInput: Nothing is confirmed yet, or no training of a configuration succeeded.
+        BadInput: Nothing is confirmed yet, or no training succeeded.
         InterruptedInOrderError: Ctrl-C or SIGTERM; every running training has been saved.
     """
     root = prepared.directory.export
@@ -59,23 +60,46 @@ def refit(
     jobs = {(target.arm, target.trial): _jobs(prepared, target.arm, target.trial) for target in targets}
     flat = [job for mine in jobs.values() for job in mine]
     train_jobs(prepared, flat, prepared.directory.refit, _told(flat, progress))
+    trained = {of: _trained(prepared, mine, progress.note) for of, mine in jobs.items()}
     ranges, written = ranges_of(prepared), []
-    trained = {of: _trained(mine, progress) for of, mine in jobs.items()}
     for folder, arm, trial, graphs in targets:
-        write_export(prepared, folder / REFIT, arm, trial, ranges, graphs, trained[arm, trial])
-        written.append(folder / REFIT)
+        if _written(prepared, folder, arm, trial, ranges, trained[arm, trial], graphs):
+            written.append(folder / REFIT)
+    if not written:
+        raise BadInput(
+            "no refit succeeded",
+            where=str(prepared.directory.refit),
+            fix="The confirmed networks are exported",
+        )
     return written
 
 
-def drop_stale(export: Path, trial: int) -> None:
-    """Take away the refit in an export's folder unless it is whole and of this trial."""
-    folder = export / REFIT
-    try:
-        known = read_json(folder / CARD)["trial"]
-    except BadInput:
-        known = None
-    if known != trial:
-        shutil.rmtree(folder, ignore_errors=True)
+def refresh(prepared: Prepared, folder: Path, arm: str, trial: int, ranges: Ranges) -> None:
+    """Bring the refit within an export's folder up to date with the study, without training anything.
+
+    It goes where the configuration, or a seed that confirmed it, has not been refitted.
+    """
+    if (folder / REFIT).is_dir():
+        jobs = _jobs(prepared, arm, trial)
+        whole = all((job.directory / RESULT).is_file() for job in jobs)
+        _written(prepared, folder, arm, trial, ranges, _trained(prepared, jobs) if whole else [])
+
+
+def _written(
+    prepared: Prepared,
+    folder: Path,
+    arm: str,
+    trial: int,
+    ranges: Ranges,
+    refits: Sequence[Refit],
+    formats: Collection[str] = (),
+) -> bool:
+    """Write a refit within an export's folder; where there are no networks, take away what lies there."""
+    if refits:
+        write_export(prepared, folder / REFIT, arm, trial, ranges, formats, refits)
+    else:
+        shutil.rmtree(folder / REFIT, ignore_errors=True)
+    return bool(refits)
 
 
 def _jobs(prepared: Prepared, arm: str, trial: int) -> list[ConfirmJob]:
@@ -119,28 +143,22 @@ def _watch(jobs: Sequence[ConfirmJob], update: Update) -> Callable[[Mapping[Conf
     return watch
 
 
-def _trained(jobs: Sequence[ConfirmJob], progress: Progress) -> list[Refit]:
+def _trained(
+    prepared: Prepared, jobs: Sequence[ConfirmJob], note: Callable[[str], None] = lambda text: None
+) -> list[Refit]:
     """What came of the trainings of one configuration; those that failed are left out, and said."""
-    found, reasons = [], []
+    found = []
     for job in jobs:
         # Predictions of scans that trained, under a name that says otherwise.
         (job.directory / OOF).unlink(missing_ok=True)
-        result, who = (
-            read_json(job.directory / RESULT),
-            f"refit of {job.arm}, trial {job.trial}, seed {job.seed}",
-        )
+        result = read_json(job.directory / RESULT)
+        who = f"refit of {job.arm}, trial {job.trial}, seed {job.seed}"
         if result["status"] != "completed":
-            reasons.append(result["reason"])
-            progress.note(f"warning: {who}: {result['status']} ({result['reason']}), left out")
+            note(f"warning: {who}: {result['status']} ({result['reason']}), left out")
             continue
-        stuck = result["verdict"] == "stuck"
+        # The verdict is of the best report, and the network that of the last.
+        stuck = result["verdict"] == "stuck" or result["mse"] >= prepared.labels_M.var()
         if stuck:
-            progress.note(f"warning: {who}: fits its own training scans no better than their mean label does")
-        found.append(Refit(job.seed, job.directory / MODEL, float(result["mse"]), stuck))
-    if not found:
-        raise BadInput(
-            f"no refit of the arm `{jobs[0].arm}`, trial {jobs[0].trial}, succeeded ({reasons[0]})",
-            where=str(jobs[0].directory),
-            fix="Its confirmed networks are exported as they are",
-        )
+            note(f"warning: {who}: fits its own training scans no better than their mean label does")
+        found.append(Refit(job.seed, job.directory / MODEL, float(result["mse"]), bool(stuck)))
     return found

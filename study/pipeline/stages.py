@@ -51,8 +51,10 @@ def extend(root: Path, trials: int, progress: Progress, accept: Collection[str] 
     """
     if trials < 1:
         raise BadInput(f"--trials must be at least 1, got {trials}")
-    directory = StudyDirectory(root.resolve())
-    with opened(root, progress, accept) as prepared:
+    directory, place = StudyDirectory(root.resolve()), shlex.quote(str(root))
+    # Not `resume`, which would open the test set.
+    again = f"setsum sweep {place} && setsum confirm {place}"
+    with opened(root, progress, accept, again=again) as prepared:
         settings = yaml.safe_load(directory.settings.read_text())
         settings["budget"]["trials"] = prepared.settings.budget.trials + trials
         write_yaml(directory.settings, settings)

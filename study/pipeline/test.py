@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
 from study.badinput import BadInput
@@ -139,7 +140,8 @@ def _predict_arm(
 
 
 def _device(prepared: Prepared) -> str:
-    return "cuda" if prepared.settings.resources.gpus else "cpu"
+    """A GPU where trials have some and this process sees one: a cluster's head often does not."""
+    return "cuda" if prepared.settings.resources.gpus and torch.cuda.is_available() else "cpu"
 
 
 def model_path(prepared: Prepared, arm: str, trial: int, seed: int) -> Path:

@@ -1,6 +1,7 @@
 """Where networks run, checked before there is work to lose, and how much of it goes through at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import prod
 
 import torch
@@ -34,3 +35,14 @@ def check_device(name: str) -> None:
             where="device",
             fix="Use --device cpu",
         )
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Convolutions on a GPU in all of float32's digits, as trials have them, whatever the process allows."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before

@@ -6,6 +6,7 @@ from math import prod
 
 import torch
 
+from study.regression.device import full_float32
 from study.regression.regressor import BaseRegressor, Precision
 
 GAIN = 1.15
@@ -35,7 +36,8 @@ def precision_seconds(
     # Not of zeros, whose slopes would be zero and skipped.
     images = torch.linspace(-1, 1, scans_per_step * prod(shape), device=device).view(-1, 1, *shape)
     precisions: tuple[Precision, ...] = ("float32", "bfloat16")
-    return {precision: _seconds(images, precision) for precision in precisions}
+    with full_float32():
+        return {precision: _seconds(images, precision) for precision in precisions}
 
 
 def _seconds(images: torch.Tensor, precision: Precision) -> float:

@@ -12,7 +12,7 @@ from study.cohort.rows import Images
 from study.regression.allocator import keep_freed_memory
 from study.regression.augmentation import draw_transforms, identity_transform, through_views
 from study.regression.config import BASE, TrialConfig
-from study.regression.device import suitable_chunk
+from study.regression.device import full_float32, suitable_chunk
 from study.regression.named import build_named
 from study.regression.objective import is_out_of_memory
 from study.regression.regressor import BaseRegressor
@@ -135,7 +135,7 @@ def _over_views(
     """Mean predictions (B,)."""
     totals_B = np.zeros(len(images_BDHW))
     at_once = max(1, chunk // len(images_BDHW))
-    with torch.inference_mode():
+    with torch.inference_mode(), full_float32():
         for start in range(0, len(views_V34), at_once):
             views = views_V34[start : start + at_once]
             seen = _seen(images_BDHW, views, config)

@@ -5,7 +5,7 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -124,6 +124,15 @@ def living_nodes() -> list[dict[str, Any]]:
     """The nodes of the running Ray as `ray.nodes` describes them: `NodeID`, `Resources`, ..."""
     listed: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     return [node for node in listed if node["Alive"]]
+
+
+def remotely(function: Callable[..., Any], *, cpus: float, gpus: float, retries: int) -> Any:  # noqa: ANN401
+    """A Ray task, which on a GPU has a process to itself.
+
+    Not by `.options(num_gpus=...)`, with which Ray 2.60 gives a process to one task after another: it stays
+    on the GPU that it first had, whichever is free, and with whatever broke there.
+    """
+    return ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=retries)(function)
 
 
 def room_on(node: dict[str, float], cpus: float, gpus: float) -> int:

@@ -17,7 +17,7 @@ from study.record import write_text
 from study.regression.named import source_text
 from study.regression.objective import is_out_of_memory
 from study.sweep.assignment import Assignment
-from study.sweep.cluster import places, start_ray
+from study.sweep.cluster import places, remotely, start_ray
 from study.sweep.confirm_job import TRACE, ConfirmJob, bring_home, is_done, reports_saved, train, write_result
 from study.sweep.following import following
 from study.sweep.interrupt import InterruptedInOrderError, orderly_end
@@ -108,13 +108,16 @@ def run_jobs(
         shared = ready(base, states)
         for work in todo:
             work.assignment = replace(work.assignment, origin=shared.origin)
-        remote = ray.remote(train).options(num_cpus=cpus_per_trial, num_gpus=gpus_per_trial, max_retries=0)
+        remote = remotely(train, cpus=cpus_per_trial, gpus=gpus_per_trial, retries=0)
 
         def ended(well: bool) -> None:
             counts["done" if well else "failed"] += 1
             progress(counts)
 
         _work_through(todo, remote.remote, room, patience, asked, ended, watch)
+        if asked.is_set():
+            # The last ones ended by themselves; what comes after them was not to begin.
+            raise InterruptedInOrderError
 
 
 def _given(job: ConfirmJob, base: Assignment) -> Assignment:
@@ -182,6 +185,8 @@ def _finish(task: "ray.ObjectRef[bool]", work: _Work) -> bool | None:
         if isinstance(cause, BadInput):
             raise cause from None
         passing = isinstance(cause, ray.exceptions.RayError | OSError) or is_out_of_memory(cause)
+        # A broken CUDA context says so in many ways, and goes with its process.
+        passing = passing or work.assignment.gpus > 0
         if passing and work.attempt < ATTEMPTS:
             return None
         write_text(work.job.directory / TRACE, f"{error}\n")

@@ -18,7 +18,7 @@ from study.regression.config import TrialConfig
 from study.regression.crossvalidation import CrossValidation
 from study.regression.device import LARGEST_CHUNK
 from study.sweep.assignment import Assignment
-from study.sweep.cluster import living_nodes, started_here
+from study.sweep.cluster import living_nodes, remotely, started_here
 from study.sweep.process import CONTEXT_BYTES, forget_peak_memory, peak_memory_mb, settle
 from study.sweep.spaces import Space
 from study.sweep.staged import hand_out
@@ -126,7 +126,7 @@ def measure_alone(assignment: Assignment, config: TrialConfig, cpus: float) -> M
     """`measure_trial` in a process of the running Ray that holds the CPUs and the assignment's GPUs."""
     if not started_here():
         assignment = replace(assignment, origin=hand_out(assignment.arrays, assignment.fingerprint))
-    task = ray.remote(measure_trial).options(num_cpus=cpus, num_gpus=assignment.gpus, max_retries=1)
+    task = remotely(measure_trial, cpus=cpus, gpus=assignment.gpus, retries=1)
     measured: Measured = ray.get(task.remote(assignment, config))
     return measured
 

@@ -86,7 +86,7 @@ def run_sweep(task: SweepTask, *, progress: Progress, note: Note = lambda line: 
             gc.collect()
             return_freed_memory()
             check_failures(task, study)
-            if asked.is_set() and not _spent(task, study):
+            if asked.is_set():
                 raise InterruptedInOrderError
             if not task.timed and len(ended(study)) <= before:
                 raise OSError(LOST)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from study.pipeline.stages import opened
+from study.pipeline.stages import extend, opened
 from study.sweep.interrupt import InterruptedInOrderError, StoppedError
 
 LONG = [
@@ -95,6 +95,18 @@ def test_any_stage_says_how_to_go_on(tmp_path, monkeypatch, error, words):
             assert (tmp_path / ".lock").exists()
             raise error
     assert os.listdir(tmp_path) == ["study.yaml"]  # noqa: PTH208
+
+
+def test_an_interrupted_extension_does_not_name_a_command_that_opens_the_test_set(tmp_path, monkeypatch):
+    def stopped(*arguments):
+        raise InterruptedInOrderError
+
+    (tmp_path / "study.yaml").touch()
+    monkeypatch.setattr("study.pipeline.stages.open_study", stopped)
+    with pytest.raises(
+        StoppedError, match=rf"go on with: setsum sweep {tmp_path} && setsum confirm {tmp_path}$"
+    ):
+        extend(tmp_path, 1, None)
 
 
 def test_a_refused_run_leaves_no_folder_behind(tmp_path):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -179,8 +180,9 @@ def test_a_seed_that_diverged_is_left_out_and_without_any_there_is_no_refit(prep
         assert read_json(folder / "card.json")["networks"] == 1
         assert read_recipe(folder / "config.yaml").seeds == (prepared.confirm_seed(1),)
         write_json(results[1], {**before[1], "status": "diverged", "reason": "loss inf at step 5"})
-        with pytest.raises(BadInput, match=r"no refit of the arm `set_sum`, trial \d+, succeeded"):
+        with pytest.raises(BadInput, match="no refit succeeded"):
             refit(prepared, QUIET)
+        assert not folder.exists()
     finally:
         for path, content in zip(results, before, strict=True):
             write_json(path, content)
@@ -192,13 +194,71 @@ def test_it_opens_no_test_scan(prepared, folder):
     assert set(read_frame(prepared.directory.predictions)["cohort"]) == {"test"}
 
 
-def test_a_refit_of_a_former_winner_goes_with_the_next_export_and_comes_back_untrained(prepared, folder):
+def test_a_refit_whose_last_report_is_worse_than_the_mean_label_is_said_to_be_stuck(prepared, folder, capsys):
+    first = min(prepared.directory.refit.rglob("result.json"))
+    before = read_json(first)
+    try:
+        write_json(first, {**before, "verdict": "converged", "mse": 26 * prepared.labels_M.var()})
+        refit(prepared, Progress())
+        assert (
+            "seed 0: fits its own training scans no better than their mean label" in capsys.readouterr().err
+        )
+        assert read_json(folder / "card.json")["refit"]["stuck"][0]
+    finally:
+        write_json(first, before)
+        refit(prepared, QUIET)
+
+
+def test_an_export_brings_the_refits_card_up_to_date(prepared, folder):
+    open_test_scans(prepared, QUIET)
+    export(prepared)
+    assert (
+        read_json(folder / "card.json")["test_opened"]
+        == read_json(folder.parent / "card.json")["test_opened"]
+        == 2
+    )
+
+
+def test_a_refit_that_lacks_a_confirmed_seed_goes_with_the_next_export_and_comes_back(prepared, folder):
     weights = (folder / "model.safetensors").read_bytes()
-    results = {path: path.stat().st_mtime_ns for path in prepared.directory.refit.rglob("result.json")}
-    former = read_json(folder / "card.json")
-    write_json(folder / "card.json", {**former, "trial": former["trial"] + 1})
+    first, second = sorted(prepared.directory.refit.rglob("result.json"))
+    kept = second.stat().st_mtime_ns
+    first.unlink()
     export(prepared)
     assert not folder.exists()
     assert refit(prepared, QUIET) == [folder]
     assert (folder / "model.safetensors").read_bytes() == weights
-    assert {path: path.stat().st_mtime_ns for path in results} == results
+    assert second.stat().st_mtime_ns == kept
+
+
+def test_a_failure_is_tried_again_on_the_studys_cluster(prepared, folder, monkeypatch):
+    """And not on the machine that the command runs on."""
+    first = min(prepared.directory.refit.rglob("result.json"))
+    before, asked = read_json(first), []
+
+    def join(address):
+        asked.append(address)
+        raise BadInput("away")
+
+    monkeypatch.setattr("study.pipeline.confirm.start_ray", join)
+    resources = prepared.settings.resources.model_copy(update={"address": "10.9.9.9:6379"})
+    elsewhere = replace(prepared, settings=prepared.settings.model_copy(update={"resources": resources}))
+    try:
+        write_json(first, {**before, "status": "failed", "reason": "a node was lost"})
+        with pytest.raises(BadInput, match="away"):
+            refit(elsewhere, QUIET)
+        assert asked == ["10.9.9.9:6379"]
+    finally:
+        write_json(first, before)
+
+
+def test_a_driver_without_a_gpu_opens_the_test_scans_of_a_study_on_gpus(prepared, monkeypatch):
+    """As on the head of a cluster: on its CPU, with the same predictions up to rounding."""
+    before = read_frame(prepared.directory.predictions)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    resources = prepared.settings.resources.model_copy(update={"gpus_per_trial": 1.0})
+    on_gpus = replace(prepared, settings=prepared.settings.model_copy(update={"resources": resources}))
+    assert on_gpus.settings.resources.gpus
+    open_test_scans(on_gpus, QUIET)
+    after = read_frame(prepared.directory.predictions)
+    np.testing.assert_allclose(after["prediction"], before["prediction"], rtol=1e-4)

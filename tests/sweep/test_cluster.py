@@ -73,3 +73,29 @@ def test_a_token_in_the_environment_does_not_keep_a_ray_of_our_own_from_working(
     environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 4}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
     assert done.stdout.strip() == "works", done.stderr
+
+
+ON_GPUS = """
+import os, time
+import ray
+from study.sweep.cluster import remotely
+
+def who(seconds):
+    time.sleep(seconds)
+    return os.getpid(), os.environ["CUDA_VISIBLE_DEVICES"]
+
+# GPUs that are only said to be there.
+ray.init(num_cpus=2, num_gpus=2, include_dashboard=False, _node_ip_address="127.0.0.1", log_to_driver=False)
+task = remotely(who, cpus=1, gpus=1, retries=0)
+# Both processes are idle when the second two begin.
+found = [ray.get([task.remote(0.2), task.remote(0.3)]) for _ in range(2)]
+for pair in found:
+    assert {gpu for _, gpu in pair} == {"0", "1"}, pair
+print(len({process for pair in found for process, _ in pair}))
+"""
+
+
+def test_on_gpus_no_two_tasks_share_a_process():
+    """With one, the second would stay on the GPU of the first, whichever is free."""
+    done = subprocess.run([sys.executable, "-c", ON_GPUS], capture_output=True, text=True, timeout=120)
+    assert done.stdout.split()[-1:] == ["4"], done.stderr

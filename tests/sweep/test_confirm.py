@@ -39,7 +39,7 @@ def jobs_of(root, **changes):
     ]
 
 
-def run(root, jobs, patience=600.0):
+def run(root, jobs, patience=600.0, progress=lambda state: None):
     told = []
     run_jobs(
         jobs,
@@ -50,7 +50,7 @@ def run(root, jobs, patience=600.0):
         threads=1,
         states=str(root / "confirm"),
         patience=patience,
-        progress=lambda event: told.append(dict(event)),
+        progress=lambda event: (told.append(dict(event)), progress(event)),
     )
     return told
 
@@ -142,6 +142,18 @@ def test_ctrl_c_keeps_the_state_and_the_rest_gives_the_same_result(tmp_path):
     ).read_bytes()
     again, whole = (read_json(job.directory / "result.json") for job in (jobs[0], alone[0]))
     assert {**again, "seconds": 0} == {**whole, "seconds": 0}
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_ctrl_c_as_the_last_job_ends_keeps_what_comes_after_from_beginning(tmp_path):
+    def interrupt(state):
+        if state["done"]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    job = jobs_of(tmp_path)[0]
+    with pytest.raises(InterruptedInOrderError):
+        run(tmp_path, [job], progress=interrupt)
+    assert run(tmp_path, [job]) == [{"done": 1, "failed": 0, "total": 1}]
 
 
 @pytest.mark.usefixtures("local_ray")
