@@ -21,10 +21,16 @@ def train(
     """Train one configuration, without Ray."""
     from study.pipeline.train import train as train_recipe
     from study.regression.recipe import read_recipe
+    from study.regression.training import DivergedError
+    from study.sweep.interrupt import FAILED, StoppedError
 
     recipe = read_recipe(config, regressor)
     what = "of the training scans themselves" if recipe.refit else "out-of-fold"
-    for result in train_recipe(recipe, cohort, out, told(quiet), layout=layout, device=device):
+    try:
+        trained = train_recipe(recipe, cohort, out, told(quiet), layout=layout, device=device)
+    except DivergedError as error:
+        raise StoppedError(f"the training diverged: {error}", FAILED) from error
+    for result in trained:
         scores = f"{what} MSE {result.report.mse:.4g}, ICC(A,1) {result.report.icc:.3f}"
         typer.echo(f"seed {result.seed}: {scores}, {result.verdict}")
     typer.echo(f"model: {out}")

@@ -30,7 +30,7 @@ class Refit(NamedTuple):
     training_mse: float
     """Of its own training scans, squared label units."""
     stuck: bool
-    """Whether it never fitted them better than their mean label does."""
+    """Whether it fits them not clearly better than their mean label does."""
 
 
 def ranges_of(prepared: Prepared) -> Ranges:

@@ -172,7 +172,7 @@ def _results(card: dict[str, Any]) -> str:
         errors = ", ".join(number(error) for error in card["refit"]["training_mse"])
         fit = f"\n| MSE on the very scans that trained, a value a seed (a fit, no score) | {errors} |"
         if stuck := sum(card["refit"]["stuck"]):
-            fit += f"\n| networks that fit them no better than their mean label | {stuck} |"
+            fit += f"\n| networks that fit them not clearly better than their mean label | {stuck} |"
     return f"""## Results
 
 {of_others}| what | value |

@@ -159,6 +159,6 @@ def _trained(
         # The verdict is of the best report, and the network that of the last.
         stuck = result["verdict"] == "stuck" or result["mse"] >= prepared.labels_M.var()
         if stuck:
-            note(f"warning: {who}: fits its own training scans no better than their mean label does")
+            note(f"warning: {who}: fits its own training scans not clearly better than their mean label does")
         found.append(Refit(job.seed, job.directory / MODEL, float(result["mse"]), bool(stuck)))
     return found

@@ -43,10 +43,12 @@ def train(
     study's, bit for bit. The process is put into the state that a study's workers have, threads included.
 
     Raises:
-        BadInput: The cohort cannot be read, or holds only some of the recipe's scans.
+        BadInput: The cohort cannot be read, or holds only some of the recipe's scans, or `out` is a study or
+            an export of one.
         DivergedError: A training diverged.
     """
     check_device(device)
+    _check_out(out)
     settle(threads=recipe.threads or torch.get_num_threads(), gpus=float(device != "cpu"))
     scans = read_cohort(
         cohort, layout, label=recipe.label, label_column=recipe.label_column, suffix=recipe.suffix
@@ -69,6 +71,14 @@ def train(
     write_ranges(out, Ranges.of(images, arrays.shapes[rows], arrays.spacings[rows]))
     write_yaml(out / "config.yaml", recipe.model_dump(mode="json"))
     return results
+
+
+def _check_out(out: Path) -> None:
+    """Refuse a folder in which another cohort, or a card of other networks, would stay beside these."""
+    for name in ("study.yaml", "series.yaml", "card.json"):
+        if (out / name).exists():
+            what = "is a study's export, with a card of its own" if name == "card.json" else "is a study"
+            raise BadInput(what, where=str(out), fix="Choose another folder: --out")
 
 
 def _train_seed(

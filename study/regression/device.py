@@ -33,7 +33,7 @@ def check_device(name: str) -> None:
         raise BadInput(
             f"this machine has {torch.cuda.device_count()} GPUs, got {name!r}",
             where="device",
-            fix="Use --device cpu",
+            fix="Use the CPU: --device cpu, or --gpus-per-trial 0 of a study",
         )
 
 

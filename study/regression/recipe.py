@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -30,9 +30,9 @@ class Recipe(BaseModel):
     """Train one network a seed on all scans, in place of one a fold: none is left to score it on."""
     stratify: bool = True
     """Whether folds are stratified by label quantile and site."""
-    seeds: tuple[int, ...] = (0,)
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0,), min_length=1)
     """A model is trained with each; folds, weights, order and augmentation derive from it."""
-    view_seed: int = 0
+    view_seed: int = Field(default=0, ge=0)
     unit: str = "label"
     """What one unit of a prediction means."""
     label: Literal["auto", "voxels", "mm3", "components"] = "auto"

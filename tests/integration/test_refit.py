@@ -26,7 +26,8 @@ from study.pipeline.progress import Progress
 from study.pipeline.refit import refit
 from study.pipeline.search import search
 from study.pipeline.test import test as open_test_scans
-from study.record import read_frame, read_json, write_json
+from study.pipeline.train import train
+from study.record import read_frame, read_json, write_json, write_yaml
 from study.regression.recipe import read_recipe
 from study.regression.training import NetworkTraining
 from study.settings import read_settings
@@ -201,7 +202,8 @@ def test_a_refit_whose_last_report_is_worse_than_the_mean_label_is_said_to_be_st
         write_json(first, {**before, "verdict": "converged", "mse": 26 * prepared.labels_M.var()})
         refit(prepared, Progress())
         assert (
-            "seed 0: fits its own training scans no better than their mean label" in capsys.readouterr().err
+            "seed 0: fits its own training scans not clearly better than their mean label"
+            in capsys.readouterr().err
         )
         assert read_json(folder / "card.json")["refit"]["stuck"][0]
     finally:
@@ -262,3 +264,42 @@ def test_a_driver_without_a_gpu_opens_the_test_scans_of_a_study_on_gpus(prepared
     open_test_scans(on_gpus, QUIET)
     after = read_frame(prepared.directory.predictions)
     np.testing.assert_allclose(after["prediction"], before["prediction"], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("out", "what"),
+    [(".", "is a study. "), ("export/set_sum/refit", "is a study's export, with a card of its own")],
+)
+def test_training_does_not_write_over_a_study_or_an_export(prepared, folder, out, what):
+    place = prepared.directory.root / out
+    before = {path: path.stat().st_mtime_ns for path in prepared.directory.root.rglob("*")}
+    with pytest.raises(BadInput, match=what):
+        train(read_recipe(folder / "config.yaml"), prepared.settings.cohort.path, place, QUIET)
+    assert {path: path.stat().st_mtime_ns for path in prepared.directory.root.rglob("*")} == before
+
+
+@pytest.mark.parametrize("fields", [{"seeds": []}, {"seeds": [-1]}, {"view_seed": -4}])
+def test_a_recipe_without_usable_seeds_is_refused(folder, tmp_path, fields):
+    content = read_recipe(folder / "config.yaml").model_dump(mode="json")
+    write_yaml(tmp_path / "recipe.yaml", {**content, **fields})
+    with pytest.raises(BadInput, match=rf"recipe.yaml: `{next(iter(fields))}"):
+        read_recipe(tmp_path / "recipe.yaml")
+
+
+def test_a_training_that_diverges_ends_in_one_line(prepared, folder, tmp_path):
+    content = read_recipe(folder / "config.yaml").model_dump(mode="json")
+    wild = {**content["config"], "learning_rate": 1e5}
+    write_yaml(tmp_path / "recipe.yaml", {**content, "config": wild})
+    command = [
+        *COMMAND,
+        "train",
+        str(tmp_path / "recipe.yaml"),
+        "--cohort",
+        str(prepared.settings.cohort.path),
+    ]
+    done = subprocess.run(
+        [*command, "-q", "--out", str(tmp_path / "m")], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("setsum: the training diverged: loss ")
+    assert done.stderr.count("\n") == 1
