@@ -1,6 +1,5 @@
 """One study directory as Python sees it: tables as pandas frames, figures as matplotlib figures."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
@@ -136,10 +135,9 @@ class Study:
             BadInput: As for `resume`, or not a positive number.
             KeyboardInterrupt: As for `run_study`.
         """
-        from study.pipeline.stages import extend
+        from study.pipeline.stages import extend, without_test
 
-        place = shlex.quote(str(self.root))
-        with orderly(self.root, f"setsum sweep {place} && setsum confirm {place}") as progress:
+        with orderly(self.root, without_test(self.root)) as progress:
             extend(self.root, trials, progress)
         return self
 

@@ -1,12 +1,13 @@
 """The confirm stage: each arm's leading configurations again, with fresh seeds and redrawn folds."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from analysis.selection import select_trials, winner
 from study.badinput import BadInput
+from study.cohort.split import Fold
 from study.pipeline.confirming import confirm_rows, confirm_watch
 from study.pipeline.oof import replaced_oof
 from study.pipeline.prepared import Prepared
@@ -116,20 +117,34 @@ def _jobs(prepared: Prepared) -> list[ConfirmJob]:
             )
         for row in leading.to_dict("records"):
             for number in range(wanted.seeds):
-                seed = prepared.confirm_seed(number)
-                folder = f"{int(row['trial']):05d}-{number}"
-                jobs.append(
-                    ConfirmJob(
-                        arm=arm,
-                        trial=int(row["trial"]),
-                        config=TrialConfig.model_validate_json(row["config"]),
-                        length=int(row["length"]),
-                        seed=number,
-                        training_seed=seed,
-                        view_seed=prepared.settings.seed,
-                        folds=prepared.folds_of(seed),
-                        directory=directory.confirm / arm / folder,
-                        place=prepared.states(directory.confirm.name, arm, folder),
-                    )
-                )
+                folds = prepared.folds_of(prepared.confirm_seed(number))
+                jobs.append(job_of(prepared, row, number, folds, directory.confirm))
     return jobs
+
+
+def job_of(
+    prepared: Prepared, row: Mapping[Any, Any], number: int, folds: tuple[Fold, ...], folder: Path
+) -> ConfirmJob:
+    """The training of a configuration with a fresh seed.
+
+    Args:
+        prepared: The study.
+        row: Of the configuration: `arm`, `trial`, `config`, `length`.
+        number: Of the seed.
+        folds: Positions into the development scans.
+        folder: Of the study, which gets the job's directory.
+    """
+    arm, trial = str(row["arm"]), int(row["trial"])
+    name = f"{trial:05d}-{number}"
+    return ConfirmJob(
+        arm=arm,
+        trial=trial,
+        config=TrialConfig.model_validate_json(row["config"]),
+        length=int(row["length"]),
+        seed=number,
+        training_seed=prepared.confirm_seed(number),
+        view_seed=prepared.settings.seed,
+        folds=folds,
+        directory=folder / arm / name,
+        place=prepared.states(folder.name, arm, name),
+    )

@@ -239,10 +239,11 @@ def _with_precision(settings: StudySettings, arrays: CohortArrays) -> StudySetti
         return settings
     if regressor_of(settings) != BASE:
         return settings.model_copy(update={"precision": "float32"})
-    if training_device(settings) == "cuda" and not torch.cuda.is_available():
+    device = training_device(settings)
+    if device == "cuda" and not torch.cuda.is_available():
         # Trials have GPUs of a cluster, and this process none to measure on.
         return settings.model_copy(update={"precision": "float32"})
-    fastest = fastest_precision(arrays.images_MDHW.shape[1:], MEASURED_SCANS, training_device(settings))
+    fastest = fastest_precision(arrays.images_MDHW.shape[1:], MEASURED_SCANS, device)
     return settings.model_copy(update={"precision": fastest})
 
 

@@ -13,14 +13,13 @@ from typing import Any, NamedTuple
 from study.badinput import BadInput
 from study.cohort.ranges import Ranges
 from study.cohort.split import whole_fold
-from study.pipeline.confirm import train_jobs, winners
+from study.pipeline.confirm import job_of, train_jobs, winners
 from study.pipeline.confirming import marks
 from study.pipeline.exported import Refit, confirmations, ranges_of, write_export
 from study.pipeline.leaders import confirmed_leaders
 from study.pipeline.prepared import Prepared
 from study.pipeline.progress import Progress, Update
 from study.record import read_json
-from study.regression.config import TrialConfig
 from study.sweep.confirm_job import MODEL, OOF, RESULT, ConfirmJob
 
 REFIT = "refit"
@@ -104,24 +103,9 @@ def _written(
 
 def _jobs(prepared: Prepared, arm: str, trial: int) -> list[ConfirmJob]:
     """One for each seed that confirmed the configuration."""
-    directory, found = prepared.directory, []
-    for row in confirmations(prepared, arm, trial).to_dict("records"):
-        name = f"{trial:05d}-{int(row['seed'])}"
-        found.append(
-            ConfirmJob(
-                arm=arm,
-                trial=trial,
-                config=TrialConfig.model_validate_json(row["config"]),
-                length=int(row["length"]),
-                seed=int(row["seed"]),
-                training_seed=prepared.confirm_seed(int(row["seed"])),
-                view_seed=prepared.settings.seed,
-                folds=(whole_fold(len(prepared.development)),),
-                directory=directory.refit / arm / name,
-                place=prepared.states(directory.refit.name, arm, name),
-            )
-        )
-    return found
+    rows = confirmations(prepared, arm, trial).to_dict("records")
+    whole = (whole_fold(len(prepared.development)),)
+    return [job_of(prepared, row, int(row["seed"]), whole, prepared.directory.refit) for row in rows]
 
 
 @contextmanager

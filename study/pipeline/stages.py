@@ -51,10 +51,8 @@ def extend(root: Path, trials: int, progress: Progress, accept: Collection[str] 
     """
     if trials < 1:
         raise BadInput(f"--trials must be at least 1, got {trials}")
-    directory, place = StudyDirectory(root.resolve()), shlex.quote(str(root))
-    # Not `resume`, which would open the test set.
-    again = f"setsum sweep {place} && setsum confirm {place}"
-    with opened(root, progress, accept, again=again) as prepared:
+    directory = StudyDirectory(root.resolve())
+    with opened(root, progress, accept, again=without_test(root)) as prepared:
         settings = yaml.safe_load(directory.settings.read_text())
         settings["budget"]["trials"] = prepared.settings.budget.trials + trials
         write_yaml(directory.settings, settings)
@@ -63,6 +61,12 @@ def extend(root: Path, trials: int, progress: Progress, accept: Collection[str] 
         confirm(prepared, progress)
         write_findings_and_report(prepared.directory.root)
     return prepared
+
+
+def without_test(root: Path) -> str:
+    """The commands that go on with an extension: `resume` would open the test set."""
+    place = shlex.quote(str(root))
+    return f"setsum sweep {place} && setsum confirm {place}"
 
 
 @contextmanager
