@@ -30,7 +30,7 @@ def run_command(app: typer.Typer) -> None:
     except KeyboardInterrupt:
         code = INTERRUPTED
     if code == INTERRUPTED:
-        _leave("interrupted; go on with: setsum resume DIR", INTERRUPTED)
+        _leave("interrupted; go on with: the same command", INTERRUPTED)
     if isinstance(code, int) and code:
         sys.exit(code)
 

@@ -267,6 +267,15 @@ def series_with(text: str, *command: str) -> Callable[[Path, Path], list[object]
     return arguments
 
 
+def alike(here: Path, given: Path) -> list[object]:
+    """`run` on a cohort whose labels are all the same, but for one that is set aside for testing."""
+    rows = [f"scan {i},{given / 'cohort' / f'{i}.nii.gz'},{9 if i == 3 else 4}" for i in range(8)]
+    (here / "manifest.csv").write_text("\n".join(["id,image,label", *rows]))
+    (here / "test.txt").write_text("scan 3\nscan 5\n")
+    fields = [*SMALL, f"split.test={here / 'test.txt'}"]
+    return ["run", "--cohort", here / "manifest.csv", "--out", here / "o", *fields]
+
+
 COMMANDS: dict[str, tuple[Callable[[Path, Path], list[object]], str]] = {
     "no such command": (lambda h, g: ["rum"], "No such command 'rum'"),
     "no such option": (lambda h, g: ["run", "--cohrt", "x"], "--cohrt"),
@@ -279,6 +288,7 @@ COMMANDS: dict[str, tuple[Callable[[Path, Path], list[object]], str]] = {
         lambda h, g: ["run", "--cohort", g / "cohort/3.nii.gz", "--out", h / "o"],
         "no cohort",
     ),
+    "labels all the same": (alike, "all 6 development scans have the same label, 4: nothing can be learned"),
     "study file is a folder": (lambda h, g: ["run", h, "--out", h / "o"], "cannot be read"),
     "study file without end": (lambda h, g: ["run", "/dev/zero", "--out", h / "o"], "/dev/zero"),
     "out is a file": (
@@ -313,8 +323,9 @@ COMMANDS: dict[str, tuple[Callable[[Path, Path], list[object]], str]] = {
     "findings: of a series": (series_with("format: 1\n", "findings"), "a series of studies"),
     "extend: a series": (
         series_with("format: 1\n", "extend", "--trials", "2"),
-        "no study here",
+        "a series of studies",
     ),
+    "export: a series": (series_with("format: 1\n", "export"), "a series of studies"),
     "compare: no study": (lambda h, g: ["compare", h], "no study here"),
     "compare: not there": (lambda h, g: ["compare", h / "no"], "no study here"),
     "compare: nothing": (lambda h, g: ["compare"], "DIR"),
@@ -339,6 +350,25 @@ COMMANDS: dict[str, tuple[Callable[[Path, Path], list[object]], str]] = {
             *("--cohort", g / "cohort", "--out", h / "model"),
         ],
         "2 <= `folds` <= 7",
+    ),
+    "train: sets larger than a fold": (
+        lambda h, g: [
+            *("train", _recipe(h, g, "n: 1", "n: 6")),
+            *("--cohort", g / "cohort", "--out", h / "model"),
+        ],
+        "got n = 6 and m = 5 scans",
+    ),
+    "train: longer than its schedule": (
+        lambda h, g: ["train", _recipe(h, g, "length: null", "length: 17"), "--cohort", g / "cohort"],
+        "config.yaml: `length` <= `config.presentations` must hold, got 17 > 16",
+    ),
+    "train: a seed twice": (
+        lambda h, g: ["train", _recipe(h, g, "- 0", "- 0\n- 0"), "--cohort", g / "cohort"],
+        "each of `seeds` is named once",
+    ),
+    "train: no recipe at all": (
+        lambda h, g: ["train", _written(h / "r.yaml", "[]"), "--cohort", g / "cohort"],
+        "r.yaml: Input should be an object, got []",
     ),
     "train: device": (
         lambda h, g: ["train", g / "export/config.yaml", "--cohort", g / "cohort", "--device", "tpu"],
@@ -389,6 +419,11 @@ def _recipe(here: Path, given: Path, old: str, new: str) -> Path:
     path = here / "config.yaml"
     path.write_bytes((given / "export" / "config.yaml").read_bytes())
     replaced(path, old, new)
+    return path
+
+
+def _written(path: Path, text: str) -> Path:
+    path.write_text(text)
     return path
 
 

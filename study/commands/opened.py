@@ -18,10 +18,10 @@ from study.badinput import BadInput
 
 
 def existing(directory: Path, series: bool = False) -> Path:
-    if (directory / "series.yaml").is_file() and not series:
-        names = ", ".join(sorted(path.parent.name for path in directory.glob("*/study.yaml")))
-        fix = f"Name one of the folders in it: {names}"
-        raise BadInput("a series of studies", where=str(directory), fix=fix.removesuffix(": "))
+    from study.pipeline.record_of_series import refuse_series
+
+    if not series:
+        refuse_series(directory)
     if not (directory / "study.yaml").is_file() and not (directory / "series.yaml").is_file():
         raise BadInput("no study here (study.yaml is missing)", where=str(directory))
     return directory.resolve()

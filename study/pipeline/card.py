@@ -44,6 +44,8 @@ def card_of(
         refit: Of networks of all development scans, how well they fit those; None of confirmed networks.
     """
     provenance = read_json(prepared.directory.provenance)
+    scored = len({position for fold in prepared.folds for position in fold.held_out})
+    of = f"predictions of {scored} validation scans" if recipe.holdout else "pooled out-of-fold predictions"
     trials = read_frame(prepared.directory.trials, ["arm", "trial", "varied"], arm=arm, trial=trial)
     return {
         "format": FORMAT,
@@ -63,7 +65,8 @@ def card_of(
         },
         "precision": recipe.config.precision,
         "confirmed": {
-            "what": "pooled out-of-fold predictions, a value a seed; chosen on the same scans",
+            "what": "a value a seed; chosen on the same scans",
+            "of": of,
             "mse": [float(value) for value in rows["mse"]],
             "icc": [_known(value) for value in rows["icc"]],
             "verdict": [str(value) for value in rows["verdict"]],

@@ -51,12 +51,20 @@ def draw_split(settings: StudySettings, cohort: Listed) -> tuple[tuple[str, ...]
     """Ids of the development and of the test scans.
 
     Raises:
-        BadInput: The cohort cannot be divided so.
+        BadInput: The cohort cannot be divided so, or its development labels are all the same.
     """
     split = _whole_split(settings, cohort)
-    if settings.split.development is None:
-        return split.development, split.test
-    return _fewer(settings, cohort, split.development, settings.split.development), split.test
+    development = split.development
+    if settings.split.development is not None:
+        development = _fewer(settings, cohort, development, settings.split.development)
+    labels = cohort.labels[positions(cohort, development)]
+    if len(labels) > 1 and np.ptp(labels) == 0:
+        raise BadInput(
+            f"all {len(labels)} development scans have the same label, {labels[0]:g}: nothing can be learned",
+            where=str(settings.cohort.path),
+            fix="Check the labels: setsum inspect COHORT",
+        )
+    return development, split.test
 
 
 def _whole_split(settings: StudySettings, cohort: Listed) -> Split:

@@ -6,15 +6,27 @@ from rich.console import Console
 from analysis.coverage import coverage_sentence
 from analysis.members import CELLS, member_folders
 from analysis.paying import paying_table, read_cells, readable_map
-from analysis.records import read_records
+from analysis.records import Records, read_records
+from analysis.selection import winner
 from analysis.side_by_side import readable_side_by_side, side_by_side
 from analysis.summary import readable, still_improving, summarise
 from analysis.tested import agreement_table
-from analysis.words import opening_note
+from analysis.words import opened, opening_note
+from study.pipeline.exported import CARD
 from study.pipeline.table import print_table
-from study.record import StudyDirectory
+from study.record import StudyDirectory, read_json
 
 SIMPLEST = "least regularised within 1 SE"
+
+
+def _outdated(directory: StudyDirectory, records: Records) -> list[str]:
+    """Arms whose export is of a former winner, or was written before the test scans were opened again."""
+    openings, old = opened(records.openings)[0], []
+    for path in sorted(directory.export.glob(f"*/{CARD}")):
+        card, arm = read_json(path), path.parent.name
+        if (card["trial"], card["test_opened"]) != (winner(records.confirmed, arm), openings):
+            old.append(arm)
+    return old
 
 
 def print_ending(directory: StudyDirectory, console: Console) -> None:
@@ -46,5 +58,9 @@ def print_ending(directory: StudyDirectory, console: Console) -> None:
     for name, path in (("report", directory.report), ("exports", directory.export)):
         if path.exists():
             lines.append(f"{name}: {path}")
+    if old := _outdated(directory, records):
+        lines.append(
+            f"not up to date in exports: {', '.join(old)}; write them again: setsum export {directory.root}"
+        )
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)

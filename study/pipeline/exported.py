@@ -108,7 +108,7 @@ def fit_of(refits: Sequence[Refit]) -> dict[str, Any]:
     """What a card says of networks that have no scores of their own."""
     return {
         "what": "one network a seed, trained on all development scans; `confirmed` and `test` are scores of "
-        "other networks, each trained without a fold; the errors here are on the scans that trained",
+        "other networks, each trained without some of them; the errors here are on the scans that trained",
         "training_mse": [refit.training_mse for refit in refits],
         "stuck": [refit.stuck for refit in refits],
     }

@@ -39,11 +39,11 @@ def _header(card: dict[str, Any]) -> dict[str, Any]:
 
 
 def _index(card: dict[str, Any]) -> list[dict[str, Any]]:
-    """Test scores, and the confirmed out-of-fold scores as their means over seeds."""
+    """Test scores, and the confirmed scores as their means over seeds."""
     confirmed, tested = card["confirmed"], card["test"]
     iccs = [value for value in confirmed["icc"] if value is not None]
     found = [
-        _result(card, "development", "out-of-fold predictions", fmean(confirmed["mse"]), _mean(iccs)),
+        _result(card, "development", confirmed["of"], fmean(confirmed["mse"]), _mean(iccs)),
     ]
     if tested:
         found.insert(0, _result(card, "test", "test scans", tested["mse"], tested["icc_A1"]))
@@ -147,11 +147,14 @@ cohort: `{card["provenance"]["fingerprint"][:16]}`."""
 
 
 def _training(card: dict[str, Any]) -> str:
-    revision, where = card["provenance"]["git"] or "unknown", " on folds" if card["refit"] else ""
+    revision, where = card["provenance"]["git"] or "unknown", ""
+    if card["refit"]:
+        where = ", each without some of these scans"
     return f"""## Training
 
-Hyperparameters were searched on the development scans, each scan predicted by networks that had not trained
-on it; they are in `config.yaml`. Verdict of the trainings{where}: {", ".join(card["confirmed"]["verdict"])}
+Hyperparameters were searched on the development scans, by {card["confirmed"]["of"]}, made by
+networks that had not trained on them; they are in `config.yaml`. Verdict of the
+trainings{where}: {", ".join(card["confirmed"]["verdict"])}
 (`improving`: the budget ended before the error did; `stuck`: never better than the mean label). Code
 `{revision}`, seed {card["provenance"]["seed"]}."""
 
@@ -183,8 +186,8 @@ def _results(card: dict[str, Any]) -> str:
 | confirmed ICC(A,1), a value a seed | {iccs} |
 | times the test scans have been opened | {card["test_opened"]} |{fit}
 
-Confirmed scores are of pooled out-of-fold predictions on the scans that chose the configuration; only the
-test lines are unbiased, and only while the test scans are opened once."""
+Confirmed scores are of {confirmed["of"]}, on the scans that chose the configuration; only
+the test lines are unbiased, and only while the test scans are opened once."""
 
 
 _OF_OTHERS = """**These networks have no scores of their own.** Every development scan trained them, and no

@@ -10,7 +10,6 @@ import math
 import multiprocessing
 import os
 import signal
-import threading
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -43,6 +42,7 @@ from study.regression.config import BASE, TrialConfig
 from study.regression.crossvalidation import CrossValidation
 from study.regression.training import DivergedError
 from study.settings import MapSettings, StudySettings
+from study.sweep.process import end_with_parent
 from study.sweep.spaces import check_space
 
 COHORTS = "cohorts"
@@ -233,11 +233,4 @@ def _pool(settings: StudySettings) -> Iterator[ProcessPoolExecutor]:
 def _begin() -> None:
     """Ctrl-C is the driver's to hear, and a worker does not outlive a driver that was killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "a worker has one"
-
-    def follow() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
+    end_with_parent()

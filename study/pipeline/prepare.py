@@ -19,6 +19,7 @@ from study.pipeline.packed import with_packing
 from study.pipeline.prepared import Prepared, checked_spaces, read_spaces
 from study.pipeline.progress import Progress
 from study.pipeline.provenance import provenance
+from study.pipeline.record_of_series import refuse_series
 from study.pipeline.refusal import leaving_nothing
 from study.pipeline.unchanged import check_question, check_split
 from study.plainyaml import read_yaml
@@ -94,6 +95,7 @@ def open_study(root: Path, progress: Progress, accept: Collection[str] = ()) -> 
             spaces or code have changed.
     """
     directory = StudyDirectory(root.resolve())
+    refuse_series(root)
     if not directory.settings.is_file():
         raise BadInput(
             "no study here (study.yaml is missing)",

@@ -22,6 +22,18 @@ def read_record(record: Path) -> StudySettings:
     return validate_settings(content, str(record))
 
 
+def refuse_series(root: Path) -> None:
+    """Refuse a folder of several studies where one is asked for.
+
+    Raises:
+        BadInput: The line names the studies in it.
+    """
+    if StudyDirectory(root).series.is_file():
+        names = ", ".join(sorted(path.parent.name for path in root.glob("*/study.yaml")))
+        fix = f"Name one of the folders in it: {names}"
+        raise BadInput("a series of studies", where=str(root), fix=fix.removesuffix(": "))
+
+
 def check_record(settings: StudySettings, root: Path, known: Collection[str]) -> None:
     """Refuse a folder that holds another series, or none and anything but the `known` entries.
 

@@ -19,7 +19,7 @@ from study.cohort.split import Fold
 from study.regression.config import TrialConfig
 from study.regression.crossvalidation import CrossValidation
 from study.regression.prediction import predict
-from study.sweep.process import forget_peak_memory, peak_memory_mb, settle
+from study.sweep.process import end_with_parent, forget_peak_memory, peak_memory_mb, settle
 
 MEASURED_S = 1.5
 """Seconds of training that are timed for each kind of configuration."""
@@ -96,6 +96,7 @@ def _settled(stage: Stage) -> None:
     # What a worker has loaded counts in its memory, and in the time until it is ready.
     import study.sweep.trainable  # noqa: F401
 
+    end_with_parent()
     settle(threads=stage.threads, gpus=1 if stage.device == "cuda" else 0)
 
 

@@ -54,7 +54,8 @@ def train(
         cohort, layout, label=recipe.label, label_column=recipe.label_column, suffix=recipe.suffix
     )
     # Divided before minutes of preprocessing: too few scans are known from the list alone.
-    _folds(recipe, listing(scans), _rows(recipe, listing(scans), cohort), recipe.seeds[0])
+    folds = _folds(recipe, listing(scans), _rows(recipe, listing(scans), cohort), recipe.seeds[0])
+    _check_sets(recipe, min(len(fold.train) for fold in folds))
     with leaving_nothing(out), progress.stage("cohort", len(scans.scans)) as update:
         arrays = build_arrays(
             scans, recipe.preprocessing, out / "cohort", progress=lambda done, total: update(done)
@@ -79,6 +80,16 @@ def _check_out(out: Path) -> None:
         if (out / name).exists():
             what = "is a study's export, with a card of its own" if name == "card.json" else "is a study"
             raise BadInput(what, where=str(out), fix="Choose another folder: --out")
+
+
+def _check_sets(recipe: Recipe, m: int) -> None:
+    """Refuse sets that the smallest training fold, m scans, cannot fill without replacement."""
+    if recipe.config.n > m and not recipe.config.replacement:
+        raise BadInput(
+            f"n <= m must hold without replacement, got n = {recipe.config.n} and m = {m} scans to train on",
+            where="`config.n` of the recipe",
+            fix="Lower n, or set `replacement: true`",
+        )
 
 
 def _train_seed(

@@ -2,9 +2,9 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from study.badinput import BadInput
 from study.cohort.preprocess import Preprocessing
@@ -43,6 +43,15 @@ class Recipe(BaseModel):
     """CPU threads that it was trained with, which decide the last bits; None takes all cores."""
     scans: tuple[str, ...] = ()
     """Ids of the scans it was trained on; a cohort that holds them is trained on these alone."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        length, budget = self.length, self.config.presentations
+        if length is not None and length > budget:
+            raise ValueError(f"`length` <= `config.presentations` must hold, got {length} > {budget}")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("each of `seeds` is named once")
+        return self
 
 
 def read_recipe(path: Path, regressor: str | None = None) -> Recipe:
@@ -89,8 +98,13 @@ def _read(path: Path) -> Recipe:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
+        # What does not fit together is said in whole words, of which the input is no part.
+        own = first["type"] == "value_error"
+        what = (
+            first["msg"].removeprefix("Value error, ") if own else f"{first['msg']}, got {first['input']!r}"
+        )
         raise BadInput(
-            f"`{field}`: {first['msg']}, got {first['input']!r}",
+            f"`{field}`: {what}" if field else what,
             where=str(path),
             fix="An export's config.yaml is a complete example",
         ) from error

@@ -5,10 +5,12 @@ bit for bit what a fresh one gives.
 """
 
 import contextlib
+import multiprocessing
 import os
 import random
 import resource
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +51,18 @@ def settle(*, threads: int, gpus: float) -> str:
         total = torch.cuda.get_device_properties(0).total_memory
         torch.cuda.set_per_process_memory_fraction(tensor_share(gpus, total))
     return "cuda"
+
+
+def end_with_parent() -> None:
+    """End this process of a pool with the one that gives it work, which may be killed and leave it behind."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a pool's process has one"
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 def tensor_share(gpus: float, total_bytes: float) -> float:

@@ -185,6 +185,9 @@ def test_openings_are_counted_here_and_in_every_later_table(study):
     again = setsum("test", out)
     assert len((out / "test_log.jsonl").read_text().splitlines()) == 2
     assert "opened 2 times" in again.stdout
+    assert f"not up to date in exports: base, set_sum; write them again: setsum export {out}" in again.stdout
+    setsum("export", out)
+    assert "not up to date" not in setsum("confirm", out).stdout
 
 
 def test_an_external_cohort_is_tested_the_same_way(study, tmp_path):

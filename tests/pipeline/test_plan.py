@@ -2,6 +2,8 @@
 
 import io
 import json
+import signal
+import subprocess
 import sys
 
 import pytest
@@ -176,6 +178,31 @@ def test_alike_configurations_are_rehearsed_once(monkeypatch):
     assert asked == [one, two]
     kinds = {plan_module._kind(TrialConfig(learning_rate=rate)) for rate in (1e-3, 2e-3)}
     assert len(kinds) == 1
+
+
+def test_a_rehearsal_s_processes_end_with_the_one_that_was_killed(tmp_path):
+    program = """
+import os, signal, sys, threading, time
+from multiprocessing import active_children
+from study.pipeline.rehearsal import Stage, rehearse_together
+from study.regression.config import TrialConfig
+
+def die():
+    while len(children := active_children()) < 2:
+        time.sleep(0.1)
+    print(*(child.pid for child in children), flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+if __name__ == "__main__":
+    threading.Thread(target=die, daemon=True).start()
+    rehearse_together([TrialConfig()], Stage(shape=(16, 16, 16), device="cpu", threads=1, at_once=2))
+"""
+    file = tmp_path / "rehearse.py"
+    file.write_text(program)
+    # They hold the pipe too: it ends only when all of them have.
+    done = subprocess.run([sys.executable, file], capture_output=True, text=True, timeout=120)
+    assert done.returncode == -signal.SIGTERM
+    assert len(done.stdout.split()) == 2
 
 
 def test_the_typical_configuration_is_the_default_one():
