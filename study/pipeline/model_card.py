@@ -186,7 +186,7 @@ def _results(card: dict[str, Any]) -> str:
 | confirmed ICC(A,1), a value a seed | {iccs} |
 | times the test scans have been opened | {card["test_opened"]} |{fit}
 
-Confirmed scores are of {confirmed["of"]}, on the scans that chose the configuration; only
+Confirmed scores are of {confirmed["of"]}, which chose the configuration as well; only
 the test lines are unbiased, and only while the test scans are opened once."""
 
 

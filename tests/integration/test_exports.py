@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,10 +21,12 @@ from analysis.records import read_records
 from analysis.tested import agreement_table
 from study.badinput import BadInput
 from study.cohort.ranges import read_ranges
+from study.pipeline.card import card_of
 from study.pipeline.confirm import confirm, winners
 from study.pipeline.export import export
-from study.pipeline.exported import ranges_of
+from study.pipeline.exported import confirmations, ranges_of, recipe_of
 from study.pipeline.formats import FORMATS, write_graphs
+from study.pipeline.model_card import model_card
 from study.pipeline.predict import predict_scans
 from study.pipeline.prepare import prepare
 from study.pipeline.progress import Progress
@@ -32,6 +35,7 @@ from study.pipeline.test import test as open_test_scans
 from study.record import read_frame
 from study.regression.augmentation import apply_transforms
 from study.regression.graphs import INPUT, OUTPUT
+from study.regression.model import load_networks
 from study.regression.prediction import draw_views
 from study.regression.recipe import read_recipe
 from study.settings import read_settings
@@ -127,6 +131,20 @@ def test_the_card_reads_as_a_hugging_face_model_card(folder, card, monkeypatch):
     assert results["test", "mse"].metric_value == card["test"]["mse"]
     assert results["development", "mse"].metric_value == np.mean(card["confirmed"]["mse"])
     assert "license" not in read.data.to_dict()
+
+
+def test_a_card_of_the_paper_s_protocol_scores_its_validation_scans_and_no_folds(prepared, folder):
+    validation = prepared.settings.validation.model_copy(update={"protocol": "paper", "scans": 5})
+    published = replace(prepared, settings=prepared.settings.model_copy(update={"validation": validation}))
+    rows, recipe = (
+        what(published, "set_sum", winners(prepared)["set_sum"]) for what in (confirmations, recipe_of)
+    )
+    networks = load_networks(folder / "model.safetensors", recipe.config)
+    card = card_of(published, "set_sum", int(rows["trial"].iloc[0]), rows, recipe, networks, {}, None)
+    assert card["confirmed"]["of"] == "predictions of 5 validation scans"
+    text = " ".join(model_card(card).split())
+    assert "Confirmed scores are of predictions of 5 validation scans" in text
+    assert not re.search(r"\bfolds?\b", text)
 
 
 def test_the_card_has_the_reports_scores_and_says_how_often_the_test_scans_were_opened(
