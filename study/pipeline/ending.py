@@ -7,7 +7,7 @@ from analysis.coverage import coverage_sentence
 from analysis.members import CELLS, member_folders
 from analysis.paying import paying_table, read_cells, readable_map
 from analysis.records import Records, read_records
-from analysis.selection import winner
+from analysis.selection import confirmed_means
 from analysis.side_by_side import readable_side_by_side, side_by_side
 from analysis.summary import readable, still_improving, summarise
 from analysis.tested import agreement_table
@@ -23,9 +23,9 @@ def _outdated(directory: StudyDirectory, records: Records) -> list[str]:
     """Arms whose export is of a former winner, or was written before the test scans were opened again."""
     openings, old = opened(records.openings)[0], []
     for path in sorted(directory.export.glob(f"*/{CARD}")):
-        card, arm = read_json(path), path.parent.name
-        if (card["trial"], card["test_opened"]) != (winner(records.confirmed, arm), openings):
-            old.append(arm)
+        card, means = read_json(path), confirmed_means(records.confirmed, path.parent.name)
+        if len(means) and (card.get("trial"), card.get("test_opened")) != (means.index[0], openings):
+            old.append(path.parent.name)
     return old
 
 
