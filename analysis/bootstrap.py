@@ -34,7 +34,7 @@ class Estimate(NamedTuple):
     error: float
     """Its standard error."""
     left_out: Floats
-    """(scans,) The statistic without each of the scans in turn (the jackknife)."""
+    """(units,) The statistic without each unit, a scan or a person's scans, in turn (the jackknife)."""
     values: Floats
     """(resamples,) The statistic of each resample."""
     errors: Floats

@@ -16,12 +16,12 @@ from analysis.correlations import zou_interval
 from analysis.inference import holm, paired_bootstrap, swap_permutation, williams
 from analysis.records import Records
 from analysis.scores import pearson
-from analysis.tested import averaged, standing_predictions
+from analysis.tested import averaged, groups_of, standing_predictions
 from analysis.words import in_order, opened
 from study.agreement import Floats, icc
 
 SMALLEST_STRATUM = 5
-"""Test scans every site needs before resampling within sites: fewer hardly vary."""
+"""Test scans, or groups of them, every site needs before resampling within sites: fewer hardly vary."""
 
 ARMS_FAMILY = "arms"
 """Rows that claim an arm is better: every arm against `base`, `set_sum_dropout` against `dropout`."""
@@ -34,14 +34,13 @@ COLUMNS = [
     "second",
     "family",
     "scans",
+    "groups",
     "seeds_first",
     "seeds_second",
     "stratified",
     "icc_difference",
     "icc_low",
     "icc_high",
-    "icc_low_90",
-    "icc_high_90",
     "mse_difference",
     "mse_low",
     "mse_high",
@@ -67,7 +66,8 @@ def pairs_of_interest(arms: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def comparison_table(records: Records, cohort: str = "test") -> pd.DataFrame:
-    """A row a pair of arms; differences are first minus second, intervals 95% (`_90`: 90%).
+    """A row a pair of arms; differences are first minus second, intervals 95%. Scans of a group
+    (one person's) are drawn and swapped together.
 
     `swap_p_icc_holm` is adjusted within each `family`: the claims that an arm is better are one, the
     explanations of `set_sum`'s gain another. Scans that only one arm predicted are left out of that
@@ -96,41 +96,38 @@ def compared(predictions: pd.DataFrame, first: str, second: str, seed: int) -> d
     """Everything about one pair but its family: see COLUMNS.
 
     Args:
-        predictions: arm, scan, site, label, prediction, seeds; a row an arm and scan (`averaged`).
+        predictions: arm, scan, site, group, label, prediction, seeds; a row an arm and scan (`averaged`).
         first, second: Arms, or reference rows.
         seed: The study's.
     """
     both = _side_by_side(predictions, first, second)
     x, y, labels = (both[name].to_numpy(float) for name in ("prediction", "prediction_second", "label"))
+    groups = groups_of(both)
+    strata = _strata(both["site"], groups)
     row: dict[str, object] = {
         "first": first,
         "second": second,
         "scans": len(both),
+        "groups": len(set(groups)),
         "seeds_first": int(both["seeds"].max()) if len(both) else 0,
         "seeds_second": int(both["seeds_second"].max()) if len(both) else 0,
-        "stratified": _strata(both["site"]) is not None,
+        "stratified": strata is not None,
     }
     # From the study's seed and the pair's names, so that neither other arms nor their order matter.
     source = [seed, crc32(f"{first} {second}".encode())]
-    return row | _primary(x, y, labels, _strata(both["site"]), source) | _correlations(x, y, labels)
+    return row | _primary(x, y, labels, strata, groups, source) | _correlations(x, y, labels)
 
 
 def _primary(
-    x: Floats, y: Floats, labels: Floats, sites: list[str] | None, source: list[int]
+    x: Floats, y: Floats, labels: Floats, sites: list[str] | None, groups: list[str], source: list[int]
 ) -> dict[str, object]:
     drawn = np.random.default_rng(source)
-    gap = paired_bootstrap(x, y, labels, generator=drawn, strata=sites)
-    swap = swap_permutation(x, y, labels, generator=drawn)
-    # From the same resamples, so that the 90% interval lies within the other.
-    narrower = paired_bootstrap(
-        x, y, labels, generator=np.random.default_rng(source), strata=sites, level=0.9
-    ).icc_interval
+    gap = paired_bootstrap(x, y, labels, generator=drawn, strata=sites, groups=groups)
+    swap = swap_permutation(x, y, labels, generator=drawn, groups=groups)
     return {
         "icc_difference": gap.icc,
         "icc_low": gap.icc_interval.low,
         "icc_high": gap.icc_interval.high,
-        "icc_low_90": narrower.low,
-        "icc_high_90": narrower.high,
         "mse_difference": gap.mse,
         "mse_low": gap.mse_interval.low,
         "mse_high": gap.mse_interval.high,
@@ -166,8 +163,10 @@ def _side_by_side(predictions: pd.DataFrame, first: str, second: str) -> pd.Data
     return one.merge(other, on="scan", suffixes=("", "_second")).sort_values("scan", kind="stable")
 
 
-def _strata(sites: "pd.Series[str]") -> list[str] | None:
-    counts = sites.fillna("").value_counts()
-    if len(counts) < 2 or counts.min() < SMALLEST_STRATUM:
+def _strata(sites: "pd.Series[str]", groups: list[str]) -> list[str] | None:
+    """The site of each scan; None where some site has too few groups, or a group was scanned at several."""
+    of_groups = pd.DataFrame({"site": sites.fillna("").to_numpy(), "group": groups}).drop_duplicates()
+    counts = of_groups["site"].value_counts()
+    if len(counts) < 2 or counts.min() < SMALLEST_STRATUM or of_groups["group"].duplicated().any():
         return None
     return [str(site) for site in sites.fillna("")]

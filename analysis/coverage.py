@@ -153,6 +153,8 @@ def with_coverage(
 ) -> pd.DataFrame:
     """The table with `interval_method`, `coverage_low` and `coverage_high` in rows that hold an interval.
 
+    Coverage is missing below and above the numbers of scans that were simulated.
+
     Args:
         quantities: As for `default_method`.
         scans: The column with the number of scans.
@@ -167,7 +169,7 @@ def with_coverage(
     table["interval_method"] = method.where(held)
     for bound in ("low", "high"):
         values = [
-            getattr(found[size], bound) if here else np.nan
+            getattr(found[size], bound) if here and found[size].scans == size else np.nan
             for size, here in zip(table[scans], held, strict=True)
         ]
         table[f"coverage_{bound}"] = np.round(values, 4)

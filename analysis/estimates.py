@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.bootstrap import Estimate, Strata
-from analysis.influence import icc_influences, standard_errors
+from analysis.influence import icc_influences, mse_influences, standard_errors
 from analysis.moments import Terms, block_scores, drawn_counts, left_out
 from analysis.resampling import strata_positions
 from study.agreement import Floats, Form, icc, mse
@@ -27,33 +27,36 @@ def estimates(
     sums_CA: Sequence[Sequence[float]],
     form: Form,
     strata: Strata = None,
+    unit_M: NDArray[np.intp] | None = None,
 ) -> list[Scores]:
     """Scores of weighted sums of arms, such as (1,) for an arm and (1, -1) for a difference.
 
     Args:
         arms_AM: Predictions (arms, scans).
-        blocks: Positions of the scans drawn, (resamples, scans) each; see `draw_resamples`.
+        blocks: Positions of the units drawn, (resamples, units) each; see `draw_resamples`.
         sums_CA: The arms' weights in each sum.
-        strata: One stratum a scan, if the resamples were drawn within them.
+        strata: One stratum a unit, if the resamples were drawn within them.
+        unit_M: The unit of each scan, see `units_of`; None where each scan is one.
     """
-    positions = strata_positions(labels_M.size, strata)
-    terms = [Terms(arm_M, labels_M) for arm_M in arms_AM]
+    terms = [Terms(arm_M, labels_M, unit_M) for arm_M in arms_AM]
+    units = terms[0].sizes_U.size
+    positions = strata_positions(units, strata)
     values, errors = [], []
-    for block_RM in blocks:
-        counts_RM = drawn_counts(block_RM, labels_M.size)
-        values.append(np.stack(block_scores(terms, block_RM, counts_RM, form)))
-        errors.append(_errors(terms, counts_RM, sums_CA, form, positions))
+    for block_RU in blocks:
+        counts_RU = drawn_counts(block_RU, units)
+        values.append(np.stack(block_scores(terms, counts_RU, form)))
+        errors.append(_errors(terms, counts_RU, sums_CA, form, positions))
     values_2AR, errors_2CR = np.concatenate(values, axis=2), np.concatenate(errors, axis=2)
     sample_2A = np.stack([icc(arms_AM, labels_M, form), mse(arms_AM, labels_M)])
-    without_2AM = np.stack(left_out(arms_AM, labels_M, form))
-    error_2C1 = _errors(terms, np.ones((1, labels_M.size)), sums_CA, form, positions)
+    without_2AU = np.stack(left_out(terms, form))
+    error_2C1 = _errors(terms, np.ones((1, units)), sums_CA, form, positions)
     return [
         Scores(
             *(
                 Estimate(
                     value=float(_sum(weights_A, sample_2A[score])),
                     error=float(error_2C1[score, c, 0]),
-                    left_out=_sum(weights_A, without_2AM[score]),
+                    left_out=_sum(weights_A, without_2AU[score]),
                     values=_sum(weights_A, values_2AR[score]),
                     errors=errors_2CR[score, c],
                 )
@@ -66,18 +69,23 @@ def estimates(
 
 def _errors(
     terms: Sequence[Terms],
-    counts_RM: Floats,
+    counts_RU: Floats,
     sums_CA: Sequence[Sequence[float]],
     form: Form,
     positions: Sequence[NDArray[np.intp]],
 ) -> Floats:
     """Standard errors of ICC and MSE, (2, sums, resamples)."""
-    by_arm = [icc_influences(arm, counts_RM, form) for arm in terms]
-    squared_AM = [arm.table_5M[4] for arm in terms]
+    by_score = (
+        [icc_influences(arm, counts_RU, form) for arm in terms],
+        [mse_influences(arm, counts_RU) for arm in terms],
+    )
     return np.stack(
         [
-            [standard_errors(_sum(weights, by_arm), counts_RM, positions) for weights in sums_CA],
-            [standard_errors(_sum(weights, squared_AM), counts_RM, positions) for weights in sums_CA],
+            [
+                standard_errors(_sum(weights, by_arm), counts_RU, positions, terms[0].sizes_U)
+                for weights in sums_CA
+            ]
+            for by_arm in by_score
         ]
     )
 

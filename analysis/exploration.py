@@ -147,8 +147,9 @@ def _importances(records: Records, table: pd.DataFrame) -> Drawing:
         title="Which parameters matter",
         caption=f"Completed trials of the full budget {on_development(records)}{most}. "
         "PED-ANOVA: what sets the better trials apart; "
-        "fANOVA: the share of the score's variance that a parameter explains alone. Each sums to one over an "
-        f"arm. Lines: the middle 80% over {int(table['resamples'].max())} bootstrap resamples of the trials; "
+        "fANOVA: how large each parameter's own effect is beside those of the others, in a random forest "
+        "fitted to the scores. Both are scaled to sum to one over an arm, and do so on pure noise too. "
+        f"Lines: the middle 80% over {int(table['resamples'].max())} bootstrap resamples of the trials; "
         "where they overlap, the order means nothing. A sampler that follows good trials tries fewer values "
         "of what matters, which makes that look smaller." + too_few(records.trials),
         figure=importances_figure(table),

@@ -44,10 +44,10 @@ def tables(records: Records) -> dict[str, pd.DataFrame]:
     agreement["opened_at"] = [times for _, times in counts]
     comparison = comparison_table(records)
     return {
-        "summary": with_coverage(summary, "icc", scans="test_scans"),
-        "comparison": with_coverage(comparison, *DIFFERENCES, scans="scans"),
+        "summary": with_coverage(summary, "icc", scans="test_groups"),
+        "comparison": with_coverage(comparison, *DIFFERENCES, scans="groups"),
         "detectable": detectable_table(records, comparison),
-        "agreement": with_coverage(agreement, "icc", scans="scans"),
+        "agreement": with_coverage(agreement, "icc", scans="groups"),
         "per_seed": per_seed_table(agreement),
         "confirmed": optimism_table(records),
         **explored,

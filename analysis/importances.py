@@ -1,8 +1,9 @@
 """Table and figure: which searched parameters mattered, by two of Optuna's measures.
 
 PED-ANOVA (Watanabe, Bansal and Hutter 2023) asks which parameters set the better trials apart from
-the rest; fANOVA (Hutter, Hoos and Leyton-Brown 2014) how much of the score's variance each explains
-in a random forest. Their spread over bootstrap resamples of the trials says how far to trust them.
+the rest; fANOVA (Hutter, Hoos and Leyton-Brown 2014) how much of a random forest's variance each explains
+alone, as a share of what all of them explain so. Their spread over bootstrap resamples of the trials says
+how far to trust them.
 """
 
 import json

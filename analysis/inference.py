@@ -1,4 +1,4 @@
-"""Uncertainty of agreement and of differences between arms, with scans as the units.
+"""Uncertainty of agreement and of differences between arms, with scans, or groups of scans, as the units.
 
 Average predictions over seeds before anything here: seeds are never counted as scans.
 
@@ -7,19 +7,28 @@ normal scores, and bootstraps cannot see the tail that a small sample lacks. `an
 how often each method holds the truth; `analysis.coverage` tells it beside every interval shown.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from analysis.bootstrap import METHODS, NOWHERE, Estimate, Interval, Strata, fisher_scale
+from analysis.bootstrap import (
+    METHODS,
+    NOWHERE,
+    Estimate,
+    Interval,
+    Strata,
+    fisher_scale,
+    studentised_interval,
+)
 from analysis.closed_form import check_level, icc_interval_from_ratings
 from analysis.correlations import williams, zou_interval
 from analysis.coverage import DIFFERENCES, default_method
 from analysis.estimates import estimates
 from analysis.pairing import paired
 from analysis.permutation import SwapTest, swap_permutation
-from analysis.resampling import draw_resamples
+from analysis.resampling import draw_resamples, strata_of_units, units_of
 from study.agreement import Floats, Form, icc, icc_from_ratings, mse
 
 __all__ = [
@@ -30,6 +39,7 @@ __all__ = [
     "holm",
     "icc_interval",
     "icc_interval_from_ratings",
+    "mse_interval",
     "paired_bootstrap",
     "swap_permutation",
     "williams",
@@ -51,6 +61,7 @@ def icc_interval(
     generator: np.random.Generator | None = None,
     resamples: int = 9999,
     strata: Strata = None,
+    groups: Sequence[object] | None = None,
 ) -> Interval:
     """Confidence interval of the ICC of two raters over scans.
 
@@ -64,10 +75,11 @@ def icc_interval(
             scans or leave them out, and need `generator`.
         resamples: Bootstrap resamples.
         strata: One stratum a scan (its site) to resample within; bootstraps only.
+        groups: One a scan; the scans of a group are drawn and left out together; not for `F`.
 
     Returns:
         Within [-1, 1]; NaN where the ICC is not defined or, for bootstraps, with
-        fewer than three scans or a constant rater.
+        fewer than three groups or a constant rater.
 
     Raises:
         ValueError: A level outside (0, 1), another method, or a bootstrap without a generator.
@@ -82,11 +94,17 @@ def icc_interval(
         )
     check_level(level)
     constant = (ratings_MK == ratings_MK[:1]).all(0).any()
-    if len(ratings_MK) < 3 or constant or np.isnan(icc_from_ratings(ratings_MK, form)):
+    unit_M = units_of(groups)
+    units, strata = _drawn_units(len(ratings_MK), unit_M), strata_of_units(strata, unit_M)
+    if units < 3 or constant or np.isnan(icc_from_ratings(ratings_MK, form)):
         return NOWHERE
-    blocks = draw_resamples(len(ratings_MK), resamples, generator, strata)
-    (scores,) = estimates(ratings_MK[:, 0][None], ratings_MK[:, 1], blocks, [[1]], form, strata)
+    blocks = draw_resamples(units, resamples, generator, strata)
+    (scores,) = estimates(ratings_MK[:, 0][None], ratings_MK[:, 1], blocks, [[1]], form, strata, unit_M)
     return icc_limits(scores.icc, method, level, strata)
+
+
+def _drawn_units(scans: int, unit_M: NDArray[np.intp] | None) -> int:
+    return scans if unit_M is None else int(unit_M.max()) + 1
 
 
 def icc_limits(estimate: Estimate, method: str, level: float, strata: Strata = None) -> Interval:
@@ -97,6 +115,31 @@ def icc_limits(estimate: Estimate, method: str, level: float, strata: Strata = N
     else:
         low, high = np.clip(METHODS[method](estimate, level, strata), -1, 1)
     return Interval(float(low), float(high))
+
+
+def mse_interval(
+    predictions: ArrayLike,
+    labels: ArrayLike,
+    *,
+    generator: np.random.Generator,
+    level: float = 0.95,
+    resamples: int = 9999,
+    groups: Sequence[object] | None = None,
+) -> Interval:
+    """Studentised bootstrap interval of a mean squared error, at least 0; `groups` as in `icc_interval`.
+
+    Returns:
+        In squared label units; NaN with fewer than three groups.
+    """
+    x, y = (np.asarray(values, np.float64) for values in (predictions, labels))
+    unit_M = units_of(groups)
+    units = _drawn_units(y.size, unit_M)
+    if units < 3:
+        return NOWHERE
+    blocks = draw_resamples(units, resamples, generator)
+    (scores,) = estimates(x[None], y, blocks, [[1]], "A,1", None, unit_M)
+    low, high = studentised_interval(scores.mse, level)
+    return Interval(float(np.maximum(low, 0)), high)
 
 
 class PairedDifference(NamedTuple):
@@ -119,6 +162,7 @@ def paired_bootstrap(
     level: float = 0.95,
     method: str | None = None,
     resamples: int = 9999,
+    groups: Sequence[object] | None = None,
 ) -> PairedDifference:
     """Differences in ICC and MSE of two arms, with intervals from resampling scans.
 
@@ -126,9 +170,11 @@ def paired_bootstrap(
         first, second, labels: (scans,), the same scans in the same order and unit.
         strata: One stratum a scan (its site) to resample within.
         method: One of `analysis.bootstrap.METHODS`; the one with the best measured coverage by default.
+        groups: One a scan; the scans of a group are drawn and left out together.
 
     Returns:
-        Both differences; an interval is NaN with fewer than three scans.
+        Both differences; an interval is NaN with fewer than three groups, and one of the ICC ends where
+        differences of ICCs do, at 2 either way.
 
     Raises:
         ValueError: A level outside (0, 1), another method, or shapes that differ.
@@ -138,16 +184,19 @@ def paired_bootstrap(
     if method not in METHODS:
         raise ValueError(f"`method` must be one of {', '.join(METHODS)}, but got {method!r}")
     pair_2M, labels_M = paired(first, second, labels)
-    if labels_M.size < 3:
+    unit_M = units_of(groups)
+    units, strata = _drawn_units(labels_M.size, unit_M), strata_of_units(strata, unit_M)
+    if units < 3:
         gaps = [
             float(scores[0] - scores[1]) for scores in (icc(pair_2M, labels_M, form), mse(pair_2M, labels_M))
         ]
         return PairedDifference(gaps[0], NOWHERE, gaps[1], NOWHERE)
-    blocks = draw_resamples(labels_M.size, resamples, generator, strata)
-    (gap,) = estimates(pair_2M, labels_M, blocks, [[1, -1]], form, strata)
+    blocks = draw_resamples(units, resamples, generator, strata)
+    (gap,) = estimates(pair_2M, labels_M, blocks, [[1, -1]], form, strata, unit_M)
+    low, high = np.clip(METHODS[method](gap.icc, level, strata), -2, 2)
     return PairedDifference(
         gap.icc.value,
-        METHODS[method](gap.icc, level, strata),
+        Interval(float(low), float(high)),
         gap.mse.value,
         METHODS[method](gap.mse, level, strata),
     )

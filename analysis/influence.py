@@ -1,5 +1,6 @@
-"""How much each scan moves an ICC or an MSE, and from that the standard error of either in every resample.
+"""How much each unit moves an ICC or an MSE, and from that the standard error of either in every resample.
 
+A unit is a scan, or all scans of one person.
 The influence of a scan is the derivative of the statistic by the weight of that scan (the infinitesimal
 jackknife; Efron 1982, chapter 6; Davison and Hinkley 1997, section 2.7). An ICC of two raters is a ratio
 of sums of squares, so its influences are a quadratic of the scan's mean and half difference, whose
@@ -15,20 +16,20 @@ from analysis.moments import VARIES, Terms
 from study.agreement import Floats, Form
 
 
-def icc_influences(terms: Terms, counts_RM: Floats, form: Form) -> Floats:
-    """Influence of every scan on the ICC of every resample, (resamples, scans).
+def icc_influences(terms: Terms, counts_RU: Floats, form: Form) -> Floats:
+    """Influence of every unit on the ICC of every resample, (resamples, units).
 
-    Over the scans of a resample they sum to zero. Not finite where the
+    Over the units of a resample they sum to zero. Not finite where the
     resample has no ICC or hardly varies.
 
     Args:
         terms: Of one arm.
-        counts_RM: How often each scan was drawn.
+        counts_RU: How often each unit was drawn.
     """
-    table_4M = terms.table_5M[:4]
-    m = float(counts_RM[0].sum())
+    table_4U = terms.table_5U[:4]
+    m = counts_RU @ terms.sizes_U
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        mean, mean_square, half, half_square = (counts_RM @ table_4M.T).T / m
+        mean, mean_square, half, half_square = (counts_RU @ table_4U.T).T / m
         scans, error, shift = mean_square - mean**2, half_square - half**2, half + terms.shift
         # ICC = (scans - a error - b shift^2) / (scans + c error + d shift^2), of variances by 1 / scans.
         a, b, c, d = _weights(m, form)
@@ -41,17 +42,33 @@ def icc_influences(terms: Terms, counts_RM: Floats, form: Form) -> Floats:
         factors_R4 = np.stack(
             [-2 * by_scans * mean, by_scans, by_shift - 2 * by_error * half, by_error], axis=1
         )
-        influences: Floats = (factors_R4 @ table_4M + constant[:, None]) / total[:, None]
+        influences: Floats = (factors_R4 @ table_4U + constant[:, None] * terms.sizes_U) / total[:, None]
     return influences
 
 
-def standard_errors(influences_RM: Floats, counts_RM: Floats, strata: Sequence[NDArray[np.intp]]) -> Floats:
+def mse_influences(terms: Terms, counts_RU: Floats) -> Floats:
+    """The same on the MSE; (units,) and not less their mean where every unit is one scan."""
+    if terms.sizes_U.size == terms.unit_M.size:
+        squares_U: Floats = terms.table_5U[4]
+        return squares_U
+    mse_R = counts_RU @ terms.table_5U[4] / (counts_RU @ terms.sizes_U)
+    influences: Floats = terms.table_5U[4] - mse_R[:, None] * terms.sizes_U
+    return influences
+
+
+def standard_errors(
+    influences_RM: Floats,
+    counts_RM: Floats,
+    strata: Sequence[NDArray[np.intp]],
+    sizes: Floats | None = None,
+) -> Floats:
     """Standard error of a statistic in every resample, (resamples,), from its influences.
 
     Args:
-        influences_RM: (resamples, scans), or (scans,) where they are the same in every resample.
-        counts_RM: How often each scan was drawn.
-        strata: Positions of the scans of each stratum; the resamples were drawn within them.
+        influences_RM: (resamples, units), or (units,) where they are the same in every resample.
+        counts_RM: How often each unit was drawn.
+        strata: Positions of the units of each stratum; the resamples were drawn within them.
+        sizes: Scans of each unit; one by default.
     """
     variance_R = np.zeros(len(counts_RM))
     for members in strata:
@@ -63,7 +80,7 @@ def standard_errors(influences_RM: Floats, counts_RM: Floats, strata: Sequence[N
             sums, squares = _weighted_sums(weights, values)
             spread = np.maximum(squares - sums**2 / len(members), 0)
             variance_R += spread * len(members) / max(len(members) - 1, 1)
-    errors: Floats = np.sqrt(variance_R) / counts_RM.shape[1]
+    errors: Floats = np.sqrt(variance_R) / (counts_RM.shape[1] if sizes is None else counts_RM @ sizes)
     return errors
 
 
@@ -74,7 +91,7 @@ def _weighted_sums(weights_RM: Floats, values_RM: Floats) -> tuple[Floats, Float
     return weighted.sum(axis=1), np.einsum("rm,rm->r", weighted, values_RM)
 
 
-def _weights(m: float, form: Form) -> tuple[float, float, float, float]:
+def _weights(m: Floats, form: Form) -> tuple[Floats | float, ...]:
     if form == "A,1":
         return 1, 0, 1 - 2 / m, 2 * (m - 1) / m
     if form == "C,1":

@@ -7,7 +7,8 @@ lose digits where a resample varies far less than the whole sample does: such on
 scan by scan instead, and with them all that are exactly constant, whose ICC is not defined.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,54 +32,74 @@ def resampled(
         blocks: Positions of the scans drawn, (resamples, scans drawn) each; see `draw_resamples`.
     """
     terms = [Terms(arm_M, labels_M) for arm_M in arms_AM]
-    scores = [
-        block_scores(terms, block_RM, drawn_counts(block_RM, labels_M.size), form) for block_RM in blocks
-    ]
+    scores = [block_scores(terms, drawn_counts(block_RM, labels_M.size), form) for block_RM in blocks]
     iccs, mses = zip(*scores, strict=True)
     return np.concatenate(iccs, axis=1), np.concatenate(mses, axis=1)
 
 
-def block_scores(
-    terms: Sequence["Terms"], block_RM: NDArray[np.intp], counts_RM: Floats, form: Form
-) -> tuple[Floats, Floats]:
-    """`resampled` of one block, whose `drawn_counts` are known."""
-    pairs = [_arm(arm, counts_RM, block_RM, form) for arm in terms]
-    return np.stack([iccs for iccs, _ in pairs]), np.stack([mses for _, mses in pairs])
+def block_scores(terms: Sequence["Terms"], counts_RU: Floats, form: Form) -> tuple[Floats, Floats]:
+    """ICC and MSE, each (arms, resamples), from how often each unit was drawn."""
+    iccs, mses = zip(*(_drawn(arm, counts_RU, form) for arm in terms), strict=True)
+    return np.stack(iccs), np.stack(mses)
 
 
-def left_out(arms_AM: Floats, labels_M: Floats, form: Form) -> tuple[Floats, Floats]:
-    """ICC and MSE with the labels when one scan is left out, each (arms, scans)."""
-    m = labels_M.size
-    iccs, mses = np.empty((2, *arms_AM.shape))
-    for arm, arm_M in enumerate(arms_AM):
-        terms = Terms(arm_M, labels_M)
-        totals = terms.table_5M.sum(axis=1, keepdims=True)
-        sums_5M = totals - terms.table_5M
-        iccs[arm], unsure_M = terms.icc(sums_5M, m - 1, form, squares=totals[1] + totals[3])
-        mses[arm] = sums_5M[4] / (m - 1)
-        for some in _pieces(np.flatnonzero(unsure_M), m):
-            kept_RM = np.arange(m - 1) + (np.arange(m - 1) >= some[:, None])
-            iccs[arm, some] = _directly(arm_M[kept_RM], labels_M[kept_RM], form)
-    return iccs, mses
+def left_out(terms: Sequence["Terms"], form: Form) -> tuple[Floats, Floats]:
+    """ICC and MSE with the labels when one unit is left out, each (arms, units)."""
+    iccs, mses = zip(*(_without_each(arm, form) for arm in terms), strict=True)
+    return np.stack(iccs), np.stack(mses)
 
 
-def _arm(terms: "Terms", counts_RM: Floats, block_RM: NDArray[np.intp], form: Form) -> tuple[Floats, Floats]:
+def _drawn(arm: "Terms", counts_RU: Floats, form: Form) -> tuple[Floats, Floats]:
     # A product an arm: its rounding then does not depend on which other arms there are.
-    sums_5R = (counts_RM @ terms.table_5M.T).T
-    m = block_RM.shape[1]
-    iccs, unsure_R = terms.icc(sums_5R, m, form, squares=sums_5R[1] + sums_5R[3])
-    for some in _pieces(np.flatnonzero(unsure_R), m):
-        iccs[some] = _directly(terms.arm_M[block_RM[some]], terms.labels_M[block_RM[some]], form)
-    return iccs, sums_5R[4] / m
+    sums_5R = (counts_RU @ arm.table_5U.T).T
+    sizes_R, squares_R = counts_RU @ arm.sizes_U, sums_5R[1] + sums_5R[3]
+    return _scores(arm, sums_5R, sizes_R, lambda some: counts_RU[some], form, squares_R)
+
+
+def _without_each(arm: "Terms", form: Form) -> tuple[Floats, Floats]:
+    totals_51, units_U = arm.table_5U.sum(axis=1, keepdims=True), np.arange(arm.sizes_U.size)
+    sizes_U, squares_U = arm.sizes_U.sum() - arm.sizes_U, np.repeat(totals_51[1] + totals_51[3], units_U.size)
+    sums_5U = totals_51 - arm.table_5U
+    return _scores(arm, sums_5U, sizes_U, lambda some: some[:, None] != units_U, form, squares_U)
+
+
+def _scores(
+    terms: "Terms",
+    sums_5R: Floats,
+    sizes_R: Floats,
+    counts_of: Callable[[NDArray[np.intp]], NDArray[Any]],
+    form: Form,
+    squares_R: Floats,
+) -> tuple[Floats, Floats]:
+    """ICCs and MSEs (resamples,) of resamples whose scans add up to these sums.
+
+    Args:
+        sizes_R: Scans of each resample.
+        counts_of: How often each unit was drawn in some of the resamples, (some, units).
+        squares_R: As for `Terms.icc`.
+    """
+    iccs = np.empty(len(sizes_R))
+    # Units that are single scans make resamples of one size.
+    for size in np.unique(sizes_R):
+        rows, m = np.flatnonzero(sizes_R == size), int(size)
+        iccs[rows], unsure_R = terms.icc(sums_5R[:, rows], m, form, squares=squares_R[rows])
+        for some in _pieces(rows[unsure_R], m):
+            drawn_RM = terms.scans(counts_of(some))
+            iccs[some] = _directly(terms.arm_M[drawn_RM], terms.labels_M[drawn_RM], form)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return iccs, sums_5R[4] / sizes_R
 
 
 class Terms:
-    """What each scan of an arm adds to the sums: `table_5M` holds the scan's mean of prediction and
-    label, its square, half their difference, its square (both less their medians), and the error's square.
+    """What each unit of an arm adds to the sums: `table_5U` holds, summed over the unit's scans, the mean of
+    prediction and label, its square, half their difference, its square (both less their medians), and the
+    error's square; `sizes_U` the number of its scans.
     """
 
-    def __init__(self, arm_M: Floats, labels_M: Floats) -> None:
+    def __init__(self, arm_M: Floats, labels_M: Floats, unit_M: NDArray[np.intp] | None = None) -> None:
         self.arm_M, self.labels_M = arm_M, labels_M
+        self.unit_M = np.arange(labels_M.size) if unit_M is None else unit_M
+        self.sizes_U = np.bincount(self.unit_M).astype(np.float64)
         base = np.median(labels_M)
         mean_M = ((arm_M - base) + (labels_M - base)) / 2
         half_M = (arm_M - labels_M) / 2
@@ -87,7 +108,16 @@ class Terms:
         half_M = half_M - self.shift
         error_M = arm_M - labels_M
         with np.errstate(over="ignore", invalid="ignore"):
-            self.table_5M = np.stack([mean_M, mean_M**2, half_M, half_M**2, error_M**2])
+            table_5M = np.stack([mean_M, mean_M**2, half_M, half_M**2, error_M**2])
+        if unit_M is not None:
+            table_5M = np.stack([np.bincount(unit_M, row_M) for row_M in table_5M])
+        self.table_5U = table_5M
+
+    def scans(self, counts_RU: NDArray[Any]) -> NDArray[np.intp]:
+        """Positions (resamples, scans drawn) of the scans of resamples that have equally many."""
+        counts_RM = counts_RU[:, self.unit_M].astype(np.intp)
+        everyone = np.broadcast_to(np.arange(self.unit_M.size), counts_RM.shape)
+        return np.repeat(everyone.ravel(), counts_RM.ravel()).reshape(len(counts_RM), -1)
 
     def icc(
         self, sums_5R: Floats, m: int, form: Form, *, squares: Floats

@@ -1,6 +1,6 @@
 """The paired swap permutation test, the primary result of a comparison of two arms."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.moments import Terms, resampled
 from analysis.pairing import paired
-from analysis.resampling import draw_swaps
+from analysis.resampling import draw_swaps, units_of
 from study.agreement import Floats, Form, icc, mse
 
 
@@ -27,6 +27,7 @@ def swap_permutation(
     generator: np.random.Generator,
     form: Form = "A,1",
     permutations: int = 9999,
+    groups: Sequence[object] | None = None,
 ) -> SwapTest:
     """Whether two arms are exchangeable on each scan: their predictions are swapped at random.
 
@@ -35,6 +36,7 @@ def swap_permutation(
 
     Args:
         first, second, labels: (scans,), the same scans in the same order and unit.
+        groups: One a scan; the scans of a group are swapped together.
     """
     pair_2M, labels_M = paired(first, second, labels)
     counts = np.ones(2)
@@ -42,7 +44,12 @@ def swap_permutation(
     gaps = np.abs(scores[:, 0] - scores[:, 1])
     # Equal up to rounding counts as equal: otherwise ties would make p too small.
     least = gaps - 1e-9 * (gaps + np.abs(scores).sum(axis=1))
-    for swapped in _swapped(pair_2M, labels_M, draw_swaps(labels_M.size, permutations, generator), form):
+    unit_M = units_of(groups)
+    if unit_M is None:
+        swaps = draw_swaps(labels_M.size, permutations, generator)
+    else:
+        swaps = (each[:, unit_M] for each in draw_swaps(int(unit_M.max()) + 1, permutations, generator))
+    for swapped in _swapped(pair_2M, labels_M, swaps, form):
         counts += (swapped >= least[:, None]).sum(axis=1)
     p_icc, p_mse = np.where(np.isfinite(gaps), counts / (permutations + 1), np.nan)
     return SwapTest(float(p_icc), float(p_mse))
@@ -59,7 +66,7 @@ def _swapped(
     m = labels_M.size
     both_2M, twice = pair_2M.reshape(2 * m), np.tile(labels_M, 2)
     terms = Terms(both_2M, twice)
-    one, other = terms.table_5M[:, :m], terms.table_5M[:, m:]
+    one, other = terms.table_5U[:, :m], terms.table_5U[:, m:]
     for swap_RM in swaps:
         moved = (swap_RM.astype(np.float64) @ (other - one).T).T
         sums = one.sum(axis=1)[:, None] + moved, other.sum(axis=1)[:, None] - moved

@@ -89,7 +89,10 @@ def price_caption(table: pd.DataFrame) -> str:
         text += " Confirmed: mean and SD over fresh seeds and redrawn folds of the same scans."
     if table["test"].notna().any():
         tested = int(table["test_scans"].max())
-        text += f" Test: {tested} other scans, predictions averaged over seeds; they may be easier or harder."
+        text += (
+            f" Test: {tested} other scans, predictions averaged over the networks of all folds and seeds, "
+            "which alone lowers an error; and the scans may be easier or harder."
+        )
     return text
 
 

@@ -29,7 +29,7 @@ from analysis.style import IN_THE_DARK, small
 from analysis.summary import readable
 from analysis.tested import external_cohorts, stale_arms, standing_predictions
 from analysis.trade_offs_page import trade_offs
-from analysis.verdict import verdict_sentences
+from analysis.verdict import TRAINED, grouped_sentence, verdict_sentences
 from analysis.words import NOTHING, fixed, interval, number, opening_note, signed
 from study.record import StudyDirectory, write_text
 
@@ -165,11 +165,18 @@ def compared(table: pd.DataFrame, opening: str = "") -> str:
         "result; Holm over the rows that claim an arm is better (against base, set_sum_dropout against "
         "dropout), and apart from them over the ablations against set_sum. Williams' test on the ICCs is as "
         "in the paper, approximate: it was made for Pearson correlations, where it stands last."
+        f" {TRAINED}"
     )
     body = page.table(readable_comparison(table), "Differences between arms on the same test scans")
-    scans = int(table["scans"].max())
-    limits = [coverage_sentence(*quantities, scans=scans) for quantities in (DIFFERENCES, PEARSON)]
-    notes = (note, *limits, rejection_sentence(), *([opening] if opening else []))
+    scans, groups = (int(table[name].max()) for name in ("scans", "groups"))
+    limits = [
+        coverage_sentence(*DIFFERENCES, scans=groups),
+        coverage_sentence(*PEARSON, scans=scans),
+        grouped_sentence(scans, groups),
+        rejection_sentence(),
+        opening,
+    ]
+    notes = [note, *(text for text in limits if text)]
     return body + "".join(page.paragraph(text, "soft") for text in notes)
 
 

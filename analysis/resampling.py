@@ -2,6 +2,9 @@
 
 Only indices and flags are drawn here; what they are applied to is the caller's. They come in
 blocks, so that memory stays small however many scans and resamples there are.
+
+Several scans of one person (a group) are not independent of each other: they are drawn, left out and
+swapped as one unit (Davison and Hinkley 1997, section 3.8).
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,6 +14,32 @@ from numpy.typing import NDArray
 
 BLOCK = 500_000
 """Most numbers in a block: four megabytes, which is faster than more and as fast as less."""
+
+
+def units_of(groups: Sequence[object] | None) -> NDArray[np.intp] | None:
+    """The unit of each scan, numbered in the order of their first scans; None where each scan is one."""
+    if groups is None:
+        return None
+    numbers: dict[str, int] = {}
+    unit_M = np.array([numbers.setdefault(str(group), len(numbers)) for group in groups], dtype=np.intp)
+    return None if len(numbers) == len(unit_M) else unit_M
+
+
+def strata_of_units(
+    strata: Sequence[object] | None, unit_M: NDArray[np.intp] | None
+) -> Sequence[object] | None:
+    """One stratum a unit, from one a scan.
+
+    Raises:
+        ValueError: A unit lies in two strata.
+    """
+    if strata is None or unit_M is None:
+        return strata
+    found: dict[int, object] = {}
+    for unit, stratum in zip(unit_M, strata, strict=True):
+        if found.setdefault(int(unit), stratum) != stratum:
+            raise ValueError(f"scans of one group lie in the strata {found[int(unit)]} and {stratum}")
+    return list(found.values())
 
 
 def strata_positions(scans: int, strata: Sequence[object] | None) -> list[NDArray[np.intp]]:

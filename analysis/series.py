@@ -160,7 +160,8 @@ def _experiment(experiment: str, studies: Mapping[str, Records], table: pd.DataF
         name="training_sizes",
         title="Scores over training sizes",
         caption="Test MSE and ICC of each study's arms, predictions averaged over seeds, with 95% intervals "
-        f"over test scans. {source.sentence()} {covered}",
+        "over test scans. Those of the MSE are by studentised bootstrap; with skewed labels they are too "
+        f"narrow on few scans, as are those of the ICC. {source.sentence()} {covered}",
         figure=training_curve_figure(curve, source.table),
     )
     note = page.paragraph(

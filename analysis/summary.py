@@ -24,6 +24,7 @@ COLUMNS = [
     "icc_low",
     "icc_high",
     "test_scans",
+    "test_groups",
     "verdict",
     "stuck_seeds",
     "needed",
@@ -66,8 +67,10 @@ def summarise(records: Records, agreement: pd.DataFrame, improving: pd.DataFrame
     tested = agreement[(agreement["cohort"] == "test") & (agreement["seed"] == "mean")]
     references = [arm for arm in tested["arm"] if arm not in arms]
     table = pd.concat([table, pd.DataFrame({"arm": references})], ignore_index=True)
-    figures = tested.rename(columns={"mse": "test_mse", "icc": "test_icc", "scans": "test_scans"})
-    figures = figures[["arm", "test_mse", "test_icc", "icc_low", "icc_high", "test_scans"]]
+    figures = tested.rename(
+        columns={"mse": "test_mse", "icc": "test_icc", "scans": "test_scans", "groups": "test_groups"}
+    )
+    figures = figures[["arm", "test_mse", "test_icc", "icc_low", "icc_high", "test_scans", "test_groups"]]
     table = table.merge(figures, on="arm", how="left")
     table["test_openings"], table["test_opened_at"] = opened(records.openings)
     return table.reindex(columns=COLUMNS)

@@ -33,11 +33,17 @@ def stale_arms(records: Records) -> list[str]:
 
 
 def averaged(standing: pd.DataFrame) -> pd.DataFrame:
-    """Mean prediction over seeds: arm, scan, site, label, truth, prediction, seeds; a row an arm and scan."""
+    """Mean prediction over seeds, with site, group, label, truth, seeds; a row an arm and scan."""
     grouped = standing.groupby(["arm", "scan"], sort=True, dropna=False)
-    kept = {name: (name, "first") for name in ("site", "label", "truth") if name in standing}
+    kept = {name: (name, "first") for name in ("site", "group", "label", "truth") if name in standing}
     mean = grouped.agg(**kept, prediction=("prediction", "mean"), seeds=("seed", "nunique"))
     return mean.reset_index()
+
+
+def groups_of(rows: pd.DataFrame) -> list[str]:
+    """The group of each scan, which several scans of one person share; of older studies, the scan itself."""
+    scans = rows["scan"].astype(str)
+    return [*(rows["group"].fillna(scans).astype(str) if "group" in rows else scans)]
 
 
 def external_cohorts(records: Records) -> list[str]:
@@ -48,9 +54,9 @@ def external_cohorts(records: Records) -> list[str]:
 def agreement_table(records: Records) -> pd.DataFrame:
     """Scores a cohort, arm and seed, then of the predictions averaged over seeds (`seed` 'mean').
 
-    Columns: cohort, arm, seed, seeds, scans; `SCORES` and `LIMITS` of `analysis.scores`; icc_low,
-    icc_high (95%, of the averaged predictions only); icc_truth (against the labels without rater
-    noise, where a phantom has them).
+    Columns: cohort, arm, seed, seeds, scans, groups (persons, say); `SCORES` and `LIMITS` of
+    `analysis.scores`; icc_low, icc_high (95%, of the averaged predictions only); icc_truth (against the
+    labels without rater noise, where a phantom has them).
     """
     tables = [_cohort_table(records, cohort) for cohort in ["test", *external_cohorts(records)]]
     return pd.concat(tables, ignore_index=True)
@@ -70,7 +76,18 @@ def _cohort_table(records: Records, cohort: str) -> pd.DataFrame:
         limits = {"icc_low": low, "icc_high": high, "seeds": mine["seed"].nunique()}
         rows.append({"arm": arm, "seed": "mean", **_scores(mean), **limits})
     interval = ["icc_low", "icc_high"]
-    columns = ["arm", "seed", "seeds", "scans", *SCORES[:3], *interval, *SCORES[3:], *LIMITS, "icc_truth"]
+    columns = [
+        "arm",
+        "seed",
+        "seeds",
+        "scans",
+        "groups",
+        *SCORES[:3],
+        *interval,
+        *SCORES[3:],
+        *LIMITS,
+        "icc_truth",
+    ]
     table = pd.DataFrame(rows, columns=columns)
     table.insert(0, "cohort", cohort)
     return table
@@ -79,17 +96,21 @@ def _cohort_table(records: Records, cohort: str) -> pd.DataFrame:
 def interval_of(mean: pd.DataFrame, seed: int) -> tuple[float, float]:
     """95% interval of the ICC of averaged predictions, by the method with the best measured coverage.
 
-    The same for any order of the scans.
+    The same for any order of the scans; those of a group are drawn together.
     """
     ordered = mean.sort_values("scan", kind="stable")
-    generator = np.random.default_rng(seed)
-    method = default_method("icc")
-    return icc_interval(ordered["prediction"], ordered["label"], method=method, generator=generator)
+    return icc_interval(
+        ordered["prediction"],
+        ordered["label"],
+        method=default_method("icc"),
+        generator=np.random.default_rng(seed),
+        groups=groups_of(ordered),
+    )
 
 
 def _scores(rows: pd.DataFrame) -> dict[str, float]:
     prediction, label = rows["prediction"].to_numpy(float), rows["label"].to_numpy(float)
-    scores = {"scans": len(rows), **scores_of(prediction, label)}
+    scores = {"scans": len(rows), "groups": len(set(groups_of(rows))), **scores_of(prediction, label)}
     if "truth" in rows and rows["truth"].notna().all():
         scores["icc_truth"] = float(icc(prediction, rows["truth"].to_numpy(float)))
     return scores

@@ -11,14 +11,12 @@ from matplotlib.lines import Line2D
 
 from analysis.baselines import readable_comparison
 from analysis.comparison import compared
-from analysis.inference import holm
+from analysis.inference import holm, mse_interval
 from analysis.records import Records, development_scans
 from analysis.style import FAINT, MARKERS, colour, legend_of, styled, verdict_of
-from analysis.tested import averaged, standing_predictions
+from analysis.tested import averaged, groups_of, standing_predictions
 from analysis.words import in_order
 
-RESAMPLES = 2000
-"""Of the bootstrap of a point's MSE."""
 PAIRS = (
     ("set_sum", "base"),
     ("sets_of_4", "sets_of_2"),
@@ -125,7 +123,7 @@ def _lines(axis: Axes, rows: pd.DataFrame, names: tuple[str, str, str]) -> None:
 
 def _compared(studies: Sequence[Records]) -> list[dict[str, object]]:
     tables = [averaged(standing_predictions(records)) for records in studies]
-    kept = {name: (name, "first") for name in ("site", "label")}
+    kept = {name: (name, "first") for name in ("site", "group", "label") if name in tables[0]}
     mean = (
         pd.concat(tables)
         .groupby(["arm", "scan"], as_index=False)
@@ -140,16 +138,10 @@ def _compared(studies: Sequence[Records]) -> list[dict[str, object]]:
 
 
 def _mse_interval(records: Records, arm: str) -> tuple[float, float]:
-    """95% percentile bootstrap over test scans."""
     mean = averaged(standing_predictions(records))
     mean = mean[mean["arm"] == arm].sort_values("scan", kind="stable")
-    squares = (mean["prediction"] - mean["label"]).to_numpy(float) ** 2
-    if len(squares) < 3:
-        return float("nan"), float("nan")
     generator = np.random.default_rng([records.seed, crc32(arm.encode())])
-    drawn = squares[generator.integers(len(squares), size=(RESAMPLES, len(squares)))].mean(axis=1)
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return float(low), float(high)
+    return mse_interval(mean["prediction"], mean["label"], generator=generator, groups=groups_of(mean))
 
 
 def _protocol(records: Records) -> str:

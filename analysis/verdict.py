@@ -8,6 +8,22 @@ from analysis.explanation import CONVINCING, explanation_sentences
 from analysis.records import Records
 from analysis.words import fixed, interval, number, p_value, signed
 
+TRAINED = (
+    "Intervals and tests are over scans, of the networks trained here: training the same arms once more "
+    "moves their scores too, by about the SD over seeds, and nothing here counts that."
+)
+
+
+def grouped_sentence(scans: int, groups: int) -> str:
+    """What is drawn and swapped where there are several scans of one person; empty where there are not."""
+    if groups == scans:
+        return ""
+    return (
+        f"The {scans} test scans are of {groups} groups (persons): bootstraps and the swap test take the "
+        "scans of a group together. Whatever else is computed from scans, such as Williams' test, limits of "
+        "agreement and detectable differences, counts each as independent and is too sure."
+    )
+
 
 def verdict_sentences(records: Records, found: dict[str, pd.DataFrame]) -> list[tuple[str, str]]:
     """(sentence, kind) pairs, kind `verdict` for the answer and `soft` for what limits it."""
@@ -17,7 +33,9 @@ def verdict_sentences(records: Records, found: dict[str, pd.DataFrame]) -> list[
     answer = _tested(claims, verdicts) if not claims.empty else _untested(records, summary)
     sentences = [(answer, "verdict")]
     if not comparison.empty:
-        sentences.append((coverage_sentence(*DIFFERENCES, scans=int(comparison["scans"].max())), "soft"))
+        scans, groups = (int(comparison[name].max()) for name in ("scans", "groups"))
+        limits = [coverage_sentence(*DIFFERENCES, scans=groups), grouped_sentence(scans, groups), TRAINED]
+        sentences += [(text, "soft") for text in limits if text]
     unfinished = set(summary.loc[summary["verdict"].isin(["improving", "stuck"]), "arm"])
     limits = [*explanation_sentences(comparison, unfinished), detectable_sentence(found["detectable"])]
     sentences += [(text, "soft") for text in limits if text]

@@ -34,12 +34,13 @@ def test(
     as_json: Json = False,
 ) -> None:
     """Open the test scans for each arm's winner; every opening is logged."""
-    from study.pipeline import test as stage
+    from study.pipeline.external import test_external
+    from study.pipeline.test import test as own
 
     def external(prepared: "Prepared", progress: "Progress") -> None:
-        stage.test_external(prepared, Path(cohort or ""), progress)
+        test_external(prepared, Path(cohort or ""), progress)
 
-    one_stage(directory, external if cohort else stage.test, quiet=quiet, as_json=as_json)
+    one_stage(directory, external if cohort else own, quiet=quiet, as_json=as_json)
 
 
 def findings(directory: StudyDir, quiet: Quiet = False, as_json: Json = False) -> None:

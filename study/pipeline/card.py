@@ -8,7 +8,7 @@ import pandas as pd
 from torch import nn
 
 from analysis.scores import scores_of
-from analysis.tested import interval_of
+from analysis.tested import averaged, interval_of
 from analysis.words import short_configuration
 from study.pipeline.prepared import Prepared
 from study.pipeline.test import OWN, times_opened
@@ -114,7 +114,7 @@ def _tested(prepared: Prepared, arm: str, trial: int, seeds: list[int]) -> dict[
     table = table[(table["cohort"] == OWN) & (table["arm"] == arm) & (table["trial"] == trial)]
     if sorted(table["seed"].unique()) != seeds:
         return None
-    mean = table.groupby("scan", sort=True)[["prediction", "label"]].mean().reset_index()
+    mean = averaged(table)
     scores = scores_of(mean["prediction"], mean["label"])
     return {
         "what": "mean prediction of all confirmed networks on scans that no trial saw",

@@ -9,14 +9,11 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from study.badinput import BadInput
-from study.cohort.arrays import CohortArrays, build_arrays
+from study.cohort.arrays import CohortArrays
 from study.cohort.rows import Rows
-from study.cohort.scans import read_cohort
 from study.pipeline.confirm import winners
 from study.pipeline.prepared import Prepared
 from study.pipeline.progress import Progress
-from study.pipeline.refusal import leaving_nothing
 from study.pipeline.worst import look_at_worst
 from study.record import append_line, read_frame, read_lines, write_frame
 from study.regression.augmentation import identity_transform
@@ -32,30 +29,7 @@ OWN = "test"
 
 def test(prepared: Prepared, progress: Progress) -> None:
     """Predict the test scans with every arm's winner; logged before anything is predicted."""
-    _open(prepared, OWN, prepared.arrays, prepared.test, progress)
-
-
-def test_external(prepared: Prepared, path: Path, progress: Progress) -> None:
-    """The same on a cohort of its own, preprocessed as the study's; its name is its folder's.
-
-    Raises:
-        BadInput: The cohort cannot be read, or shares the name of the study's own test scans.
-    """
-    source = prepared.settings.cohort
-    cohort = read_cohort(
-        path, "auto", label=source.label, label_column=source.label_column, suffix=source.suffix
-    )
-    name = path.resolve().name
-    if name == OWN:
-        raise BadInput(
-            f"an external cohort cannot be called `{OWN}`", where=str(path), fix="Rename its folder"
-        )
-    target = prepared.directory.root / "external" / name
-    with leaving_nothing(target), progress.stage(f"cohort {name}", len(cohort.scans)) as update:
-        arrays = build_arrays(
-            cohort, prepared.arrays.preprocessing, target, progress=lambda done, total: update(done)
-        )
-    _open(prepared, name, arrays, np.arange(len(arrays.ids)), progress)
+    open_scans(prepared, OWN, prepared.arrays, prepared.test, progress)
 
 
 def tested(prepared: Prepared) -> bool:
@@ -78,9 +52,10 @@ def times_opened(prepared: Prepared) -> int:
     return sum(line["cohort"] == OWN for line in read_lines(prepared.directory.test_log))
 
 
-def _open(
+def open_scans(
     prepared: Prepared, name: str, arrays: CohortArrays, rows: NDArray[np.int64], progress: Progress
 ) -> None:
+    """Log that scans are opened under a name, then write what winners and references predict of them."""
     directory, chosen = prepared.directory, winners(prepared)
     line: dict[str, Any] = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -196,6 +171,7 @@ def _table(
             "seed": seed,
             "scan": [arrays.ids[row] for row in rows],
             "site": [arrays.sites[row] for row in rows],
+            "group": [arrays.groups[row] for row in rows],
             "label": arrays.labels[rows],
             "truth": arrays.truths[rows],
             "prediction": predictions_M,

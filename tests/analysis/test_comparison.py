@@ -1,5 +1,7 @@
 """Pairs of arms: which, in which family, with which tests, and the same against rules."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -57,18 +59,38 @@ def test_correlations_are_compared_by_williams_test_with_zous_interval(records):
     assert found == pytest.approx(williams(*of_pair, len(wide)))
 
 
-def test_the_90_percent_interval_lies_within_the_other(records):
-    table = comparison_table(records)
-    assert (table["icc_low"] < table["icc_low_90"]).all()
-    assert (table["icc_low_90"] < table["icc_difference"]).all()
-    assert (table["icc_high_90"] < table["icc_high"]).all()
-    row = table[(table["first"] == "blank_only") & (table["second"] == "set_sum")].iloc[0]
-    means = averaged(standing_predictions(records)).pivot(index="scan", columns="arm", values="prediction")
-    labels = averaged(standing_predictions(records)).groupby("scan")["label"].first()
+def test_scans_of_one_person_are_drawn_and_swapped_together(records):
+    alone = comparison_table(records)
+    assert (alone["groups"] == alone["scans"]).all()
+    scans = sorted(records.predictions["scan"].unique())
+    person = {scan: f"person {number // 3}" for number, scan in enumerate(scans)}
+    grouped = replace(
+        records, predictions=records.predictions.assign(group=records.predictions["scan"].map(person))
+    )
+    together = comparison_table(grouped)
+    assert set(together["groups"]) == {-(-len(scans) // 3)}
+    assert (together["icc_difference"] == alone["icc_difference"]).all()
+    means = averaged(standing_predictions(grouped))
+    wide = means.pivot(index="scan", columns="arm", values="prediction")
+    first = means[means["arm"] == "base"].set_index("scan")
     again = paired_bootstrap(
-        means["blank_only"], means["set_sum"], labels, generator=np.random.default_rng(0), level=0.9
+        wide["blank_only"],
+        wide["set_sum"],
+        first["label"],
+        generator=np.random.default_rng(0),
+        groups=list(first["group"]),
     ).icc_interval
-    assert (row["icc_low_90"], row["icc_high_90"]) == pytest.approx(again, abs=0.01)
+    row = together[(together["first"] == "blank_only") & (together["second"] == "set_sum")].iloc[0]
+    assert (row["icc_low"], row["icc_high"]) == pytest.approx(again, abs=0.01)
+
+
+def test_sites_are_strata_only_where_each_has_enough_persons_and_shares_none(records):
+    scans = sorted(records.predictions["scan"].unique())
+    number = records.predictions["scan"].map({scan: i for i, scan in enumerate(scans)})
+    two_sites = records.predictions.assign(site=(number % 2).map({0: "a", 1: "b"}))
+    for group, stratified in ((number, True), (number // 2, False), (number % 2 + 2 * (number // 16), False)):
+        predictions = two_sites.assign(group=group.astype(str))
+        assert set(comparison_table(replace(records, predictions=predictions))["stratified"]) == {stratified}
 
 
 def test_every_arm_is_compared_with_every_rule_and_the_script_prints_both(records):

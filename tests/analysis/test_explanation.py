@@ -80,10 +80,10 @@ def test_a_sentence_that_rests_on_an_unfinished_arm_says_so(tmp_path: Path):
     assert "longer training" not in penalty
 
 
-def test_equivalence_needs_the_whole_90_percent_interval_within_the_margin(tmp_path: Path):
+def test_equivalence_needs_the_whole_interval_within_the_margin(tmp_path: Path):
     row = comparison_table(read_records(compared_study(tmp_path, PATTERNS["the blanks'"][0]))).iloc[-1]
     assert equivalent(row)
-    for limit in ("icc_low_90", "icc_high_90"):
+    for limit in ("icc_low", "icc_high"):
         sign = -1 if "low" in limit else 1
         changed = row.copy()
         changed[limit] = sign * MARGIN * 1.01

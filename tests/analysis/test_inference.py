@@ -12,6 +12,7 @@ from analysis.inference import (
     holm,
     icc_interval,
     icc_interval_from_ratings,
+    mse_interval,
     paired_bootstrap,
     swap_permutation,
     williams,
@@ -228,6 +229,32 @@ def test_the_swap_test_rejects_a_true_null_as_often_as_it_says():
         rejected += swap_permutation(x, y, labels, generator=rng, permutations=199).icc <= 0.05
     # 400 runs at 5%: 20 expected, standard deviation 4.4.
     assert 7 <= rejected <= 33
+
+
+def test_a_difference_of_iccs_ends_where_such_differences_do():
+    labels = np.exp(np.linspace(0, 5, 8))
+    rng = np.random.default_rng(2)
+    limits = [
+        paired_bootstrap(
+            *(labels + labels * rng.normal(size=(2, 8))), labels, generator=rng, resamples=499
+        ).icc_interval
+        for _ in range(20)
+    ]
+    assert np.min(limits) == -2
+    assert np.max(limits) == 2
+
+
+def test_the_interval_of_an_mse_holds_it_more_often_than_percentiles_do():
+    rng = np.random.default_rng(5)
+    held = np.zeros(2)
+    for _ in range(300):
+        errors = rng.lognormal(size=30) * rng.normal(size=30)
+        low, high = mse_interval(errors, np.zeros(30), generator=rng, resamples=299)
+        percentiles = np.quantile((errors[rng.integers(0, 30, (299, 30))] ** 2).mean(axis=1), [0.025, 0.975])
+        truth = np.exp(2)
+        held += low <= truth <= high, percentiles[0] <= truth <= percentiles[1]
+        assert 0 <= low < high
+    assert held[0] > held[1] + 30
 
 
 def test_holm_adjusts_in_order_and_passes_over_missing_values():

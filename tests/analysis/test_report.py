@@ -241,6 +241,7 @@ def compared(difference: float, p: float) -> dict[str, pd.DataFrame]:
         "second": "base",
         "family": "arms",
         "scans": 40,
+        "groups": 40,
         "icc_difference": difference,
         "icc_low": -0.1,
     }
@@ -261,6 +262,16 @@ def test_the_verdict_follows_the_test_and_unfinished_arms_are_named(finished: Pa
     answer, *limits = [text for text, _ in verdict_sentences(read_records(finished), compared(difference, p))]
     assert words in answer
     assert any("set_sum was still improving" in text for text in limits)
+
+
+def test_a_verdict_on_several_scans_of_a_person_says_what_takes_them_together(finished: Path):
+    found = compared(0.05, 0.01)
+    said = [text for text, _ in verdict_sentences(read_records(finished), found)]
+    assert not any("groups (persons)" in text for text in said)
+    found["comparison"]["groups"] = 31
+    said = [text for text, _ in verdict_sentences(read_records(finished), found)]
+    assert any("The 40 test scans are of 31 groups (persons)" in text for text in said)
+    assert any("In simulations" in text and "of 31 scans" in text for text in said)
 
 
 def test_findings_and_report_at_once_are_those_written_one_by_one(study: Path):

@@ -1,6 +1,7 @@
 """A whole study through the command, on real NIfTI files, with real Ray."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -198,6 +199,25 @@ def test_an_external_cohort_is_tested_the_same_way(study, tmp_path):
     assert predictions.groupby("cohort")["scan"].nunique().to_dict() == {"test": 6, "elsewhere": 4}
     log = [json.loads(line) for line in (out / "test_log.jsonl").read_text().splitlines()]
     assert log[-1]["cohort"] == "elsewhere"
+
+
+def test_an_external_cohort_may_hold_no_scan_of_the_study_and_no_other_s_name(study, cohort, tmp_path):
+    out, _ = study
+    before = {path: path.read_bytes() for path in (out / "predictions.parquet", out / "test_log.jsonl")}
+    mixed = write_phantom(tmp_path / "mixed", kind="wmh", scans=4, shape=12, seed=9)
+    site = mixed / "Utrecht"
+    known = next((cohort / "Utrecht").rglob("pre/FLAIR.nii.gz")).parents[1]
+    # The same voxels in another file, under another name.
+    shutil.copytree(known, site / "99")
+    copy = site / "99" / "pre" / "FLAIR.nii.gz"
+    image = nib.load(copy)
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj).astype(np.float64), image.affine), copy)
+    refused = setsum("test", out, "--cohort", mixed, code=2).stderr
+    assert "1 of its 5 scans are the study's own: `Utrecht-99` is there" in refused
+    assert not (out / "external" / "mixed").exists()
+    others = write_phantom(tmp_path / "b" / "elsewhere", kind="wmh", scans=4, shape=12, seed=10)
+    assert "were called `elsewhere`" in setsum("test", out, "--cohort", others, code=2).stderr
+    assert {path: path.read_bytes() for path in before} == before
 
 
 def test_train_reads_an_export_and_reproduces_its_confirmed_score(study, cohort, tmp_path):
