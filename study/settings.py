@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from study.badinput import BadInput
 from study.builtin import builtin_names
 from study.cohort.preprocess import Preprocessing
-from study.fields import anchor, anchor_regressor, fields_of, has_cohort, parsed, set_field
+from study.fields import anchor, fields_of, has_cohort, parsed, set_field
 from study.password import has_password
 from study.plainyaml import parse_yaml, read_yaml
 from study.record import FORMAT
@@ -79,7 +79,7 @@ class BudgetSettings(_Section):
     """What every arm gets alike."""
 
     trials: int = Field(default=6, ge=2)
-    hours: Annotated[float, Field(gt=0)] | None = None
+    hours: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Wall-clock hours an arm instead of a number of trials: `trials` then counts for nothing."""
     presentations: int = Field(default=4000, ge=1)
     """Real scans passed through each network of a trial."""
@@ -229,7 +229,7 @@ def settings_of(
         overridden = [*fields_of(without_cohort, f"{name}: without_cohort"), *overridden]
     for key, value in overridden:
         set_field(content, key, value)
-    anchor_regressor(content, Path.cwd())
+    anchor(content, Path.cwd())
     return validate_settings(content, name)
 
 
@@ -253,6 +253,13 @@ def validate_settings(content: Mapping[str, Any], name: str) -> StudySettings:
             "`resources.storage` holds a key, and study files are copied and shown",
             where=name,
             fix="Take it out; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are read from the environment",
+        )
+    wanted = settings.search.storage
+    if wanted is not None and "://" not in wanted and "${" not in wanted:
+        raise BadInput(
+            f"`search.storage` is the URL of a database, got {wanted!r}",
+            where=name,
+            fix="Leave it out: the search is then kept in the study directory",
         )
     if has_password(settings.search.storage or ""):
         raise BadInput(

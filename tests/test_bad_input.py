@@ -146,6 +146,8 @@ FIELDS = {
     "a map of a cohort": (["map={scans: [4], rater_noise: [0], presentations: [8]}"], "takes no cohort"),
     "a map without scans": (["map={scans: [], rater_noise: [0], presentations: [8]}"], "`map.scans`"),
     "fields without a cohort": (["without_cohort=3"], "`without_cohort`"),
+    "a search storage that is no database": (["search.storage=foo"], "is the URL of a database, got 'foo'"),
+    "hours without end": (["budget.hours=.inf"], "`budget.hours`"),
     "more reports than presentations": (["training.reports=99", "budget.presentations=9"], "reports"),
 }
 

@@ -157,7 +157,7 @@ class Study:
         return self
 
     def export(
-        self, formats: Sequence[str] = (), top: int | None = None, *, refit: bool = False
+        self, formats: str | Sequence[str] = (), top: int | None = None, *, refit: bool = False
     ) -> dict[str, Path]:
         """Export every arm's best configuration and confirmed models; their folders by arm.
 
@@ -175,6 +175,7 @@ class Study:
         from study.pipeline.stages import opened
 
         again = "the same call" if refit else ""
+        formats = [formats] if isinstance(formats, str) else formats
         with (
             orderly(self.root, again) as progress,
             opened(self.root, progress, again=again) as prepared,
@@ -185,9 +186,14 @@ class Study:
             return {arm: self._place.export / arm for arm in prepared.spaces}
 
     def predict(
-        self, scans: Sequence[str | Path], arm: str, *, masks: Sequence[str | Path] = (), device: str = "cpu"
+        self,
+        scans: str | Path | Sequence[str | Path],
+        arm: str,
+        *,
+        masks: str | Path | Sequence[str | Path] = (),
+        device: str = "cpu",
     ) -> pd.DataFrame:
-        """Predict new scans with an arm's export: id, prediction, sd over its networks.
+        """Predict new scans, one or several, with an arm's export: id, prediction, sd over its networks.
 
         Raises:
             BadInput: The arm is not exported, or a scan cannot be read.
@@ -199,7 +205,7 @@ class Study:
             )
         from study.pipeline.predict import predict_scans
 
-        paths, regions = [Path(scan) for scan in scans], [Path(mask) for mask in masks]
+        paths, regions = _paths(scans), _paths(masks)
         # It has been run for this study already, and is no stranger's.
         named = self.settings.training.get("regressor", BASE)
         regressor = None if named == BASE else str(named)
@@ -232,6 +238,11 @@ class Study:
             place.test_log,
         )
         return tuple(path.stat().st_mtime_ns if path.is_file() else 0 for path in read)
+
+
+def _paths(given: str | Path | Sequence[str | Path]) -> list[Path]:
+    """A list of one for a single path: a text is a sequence too, of letters."""
+    return [Path(given)] if isinstance(given, str | Path) else [Path(path) for path in given]
 
 
 @lru_cache(maxsize=4)

@@ -52,17 +52,21 @@ def pick(
     stratify: bool,
     rng: np.random.Generator,
 ) -> list[int]:
-    """Positions of `count` scans in whole groups: one unit of each of `count` neighbourhoods, then others."""
+    """Positions of `count` scans in whole groups: one unit of each neighbourhood of groups, then others.
+
+    There are as many neighbourhoods as groups are wanted: `count` where each scan is a group of its own.
+    """
     if count == 0:
         return []
     drawn = units(labels, sites, groups, stratify, rng)
+    wanted = max(1, round(count * len(drawn) / len(groups)))
     # Cut at a random place and with small and large parts interleaved: every unit is as likely to be picked.
     circle = np.roll(np.arange(len(drawn)), int(rng.integers(len(drawn))))
-    parts = [rng.permutation(part) for part in np.split(circle, np.arange(1, count) * len(drawn) // count)]
+    parts = [rng.permutation(part) for part in np.split(circle, np.arange(1, wanted) * len(drawn) // wanted)]
     first_ones_first = [
         int(parts[i][turn])
         for turn in range(max(map(len, parts)))
-        for i in rng.permutation(count)
+        for i in rng.permutation(wanted)
         if turn < len(parts[i])
     ]
     chosen: list[int] = []

@@ -34,6 +34,11 @@ def store_arrays(
         )
     if not (np.isfinite(images).all() and np.isfinite(labels).all()):
         raise BadInput("images and labels must be finite", fix="Look for nan and inf in them")
+    if labels.min() < 0:
+        raise BadInput(
+            f"labels are additive quantities of at least 0, got {labels.min():g}",
+            fix="Give them as they are: a centred or scaled label of a set is not the sum of its scans'",
+        )
     try:
         spec = Preprocessing.model_validate({"shape": images.shape[1:]})
     except ValidationError as error:

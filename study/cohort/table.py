@@ -29,7 +29,9 @@ class Row:
         return f"{self.table}, row {self.number} ({next(iter(self.cells.values()), '')!r})"
 
     def text(self, column: str) -> str:
-        return self.cells.get(column, "")
+        """A cell; empty where it is missing, or `n/a` as tables of BIDS write it."""
+        found = self.cells.get(column, "")
+        return "" if found == "n/a" else found
 
     def need(self, column: str) -> str:
         """A cell that may not be empty.
@@ -37,7 +39,7 @@ class Row:
         Raises:
             BadInput: It is empty or `n/a`.
         """
-        if self.text(column) in ("", "n/a"):
+        if not self.text(column):
             raise BadInput(f"`{column}` is missing", where=self.where, fix="Fill it in or remove the row")
         return self.text(column)
 

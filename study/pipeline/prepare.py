@@ -132,8 +132,8 @@ def _written(directory: StudyDirectory) -> dict[str, Any]:
 def _refuse_other(directory: StudyDirectory, settings: StudySettings) -> None:
     old = _written(directory)
     new = settings.model_dump(mode="json")
-    if settings.cohort.path is None:
-        new["cohort"]["path"] = str(directory.root / "phantom")
+    path = directory.root / "phantom" if settings.cohort.path is None else settings.cohort.path
+    new["cohort"]["path"] = str(path.resolve())
     if settings.precision == "auto":
         new["precision"] = old.get("precision")
     if settings.resources.gpus_per_trial == "auto":

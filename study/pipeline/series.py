@@ -25,7 +25,13 @@ from study.fields import set_field
 from study.pipeline import stages
 from study.pipeline.division import Listing, listing
 from study.pipeline.lock import occupied
-from study.pipeline.prepare import check_division, effective_preprocessing, prepare, settings_cohort
+from study.pipeline.prepare import (
+    check_division,
+    effective_preprocessing,
+    prepare,
+    read_written,
+    settings_cohort,
+)
 from study.pipeline.prepared import Prepared, read_spaces
 from study.pipeline.progress import Progress
 from study.pipeline.record_of_series import check_record
@@ -120,7 +126,7 @@ def _prepare(
     for name, study in studies.items():
         _lend_arrays(study, root / name, prepared, studies)
         with occupied(root / name):
-            study = _alike(study, prepared.values())
+            study = _as_extended(_alike(study, prepared.values()), root / name)
             prepared[name] = prepare(study, root / name, progress, accept)
     write_yaml(StudyDirectory(root).series, settings.model_dump(mode="json"))
     return prepared
@@ -170,6 +176,14 @@ def _alike(study: StudySettings, prepared: Collection[Prepared]) -> StudySetting
             if earlier.settings.preprocessing.shape == study.preprocessing.shape:
                 return study.model_copy(update={"precision": earlier.settings.precision})
     return study
+
+
+def _as_extended(study: StudySettings, folder: Path) -> StudySettings:
+    """The study with the trials that `setsum extend` has given it by itself."""
+    if not StudyDirectory(folder).settings.is_file():
+        return study
+    trials = max(study.budget.trials, read_written(StudyDirectory(folder)).budget.trials)
+    return study.model_copy(update={"budget": study.budget.model_copy(update={"trials": trials})})
 
 
 def _is_finished(study: Prepared) -> bool:

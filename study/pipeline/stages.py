@@ -49,8 +49,8 @@ def extend(root: Path, trials: int, progress: Progress, accept: Collection[str] 
     Raises:
         BadInput: Not a positive number of trials.
     """
-    if trials < 1:
-        raise BadInput(f"--trials must be at least 1, got {trials}")
+    if not isinstance(trials, int) or trials < 1:
+        raise BadInput(f"--trials must be at least 1 and a whole number, got {trials!r}")
     directory = StudyDirectory(root.resolve())
     with opened(root, progress, accept, again=without_test(root)) as prepared:
         settings = yaml.safe_load(directory.settings.read_text())

@@ -3,8 +3,10 @@
 import logging
 import os
 import shutil
+import signal
 import socket
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 
 import ray
 from filelock import FileLock, Timeout
-from ray._private import ray_constants
+from ray._private import ray_constants, services
 
 import study
 from study.badinput import BadInput
@@ -75,7 +77,21 @@ def start_ray(address: str | None = None, cpus: int | None = None) -> Iterator[N
             yield
         finally:
             _remember("")
-            ray.shutdown()
+            with _undisturbed():
+                ray.shutdown()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Without Ctrl-C: a process whose Ray was shut down halfway is aborted when it starts another."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def joined() -> bool:
@@ -151,12 +167,20 @@ def _authentication() -> dict[str, str]:
     return {"RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "disabled")}
 
 
+class _GroupOfItsOwn(services.ConsolePopen):
+    """A SIGTERM to the driver's process group, as `timeout` sends it, must not end Ray before its trials."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, process_group=0, **kwargs)
+
+
 def _start_on_loopback(cpus: int | None, temporary: str) -> None:
     # Ray swaps 127.0.0.1 for the machine's own address, and then listens to the network, unless it
     # takes this system for one that cannot be part of a cluster. It has read the variable of LOCAL
     # when it was imported, so in this process the switch itself is set.
     before = ray_constants.ENABLE_RAY_CLUSTER
     ray_constants.ENABLE_RAY_CLUSTER = False
+    popen, services.ConsolePopen = services.ConsolePopen, _GroupOfItsOwn  # type: ignore[misc]
     try:
         ray.init(
             address="local",
@@ -169,6 +193,7 @@ def _start_on_loopback(cpus: int | None, temporary: str) -> None:
             _temp_dir=temporary,
         )
     finally:
+        services.ConsolePopen = popen  # type: ignore[misc]
         ray_constants.ENABLE_RAY_CLUSTER = before
 
 

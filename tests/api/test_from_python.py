@@ -205,6 +205,21 @@ def test_bad_input_is_an_exception_of_one_line_and_leaves_nothing(tmp_path, sett
     assert not (tmp_path / "study").exists()
 
 
+def test_a_single_scan_or_format_needs_no_list_and_half_a_trial_leaves_the_study_whole(found, monkeypatch):
+    given = []
+    monkeypatch.setattr("study.pipeline.predict.predict_scans", lambda *args, **_: given.append(args[1:3]))
+    found.predict("one.nii.gz", "base")
+    found.predict(Path("one.nii.gz"), "base", masks="mask.nii.gz")
+    assert given == [([Path("one.nii.gz")], []), ([Path("one.nii.gz")], [Path("mask.nii.gz")])]
+    with pytest.raises(BadInput, match="a format is onnx or pt2, got 'onxx'"):
+        found.export("onxx")
+    before = (found.root / "study.yaml").read_bytes()
+    for trials in (1.5, "3", None, 0):
+        with pytest.raises(BadInput, match="--trials must be at least 1 and a whole number"):
+            found.extend(trials)
+    assert (found.root / "study.yaml").read_bytes() == before
+
+
 def test_there_is_no_study_where_there_is_none(tmp_path):
     with pytest.raises(BadInput, match="no study here"):
         load_study(tmp_path)

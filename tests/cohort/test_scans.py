@@ -127,7 +127,7 @@ def test_manifest_formats_agree(tmp_path: Path, ending: str) -> None:
             "count": [3, 4.5],
             "lesion_mask": ["les.nii.gz", None],
             "site": ["S, T", ""],
-            "group": ["g", None],
+            "group": ["g", "n/a"],
             "truth": [2.5, None],
         }
     )

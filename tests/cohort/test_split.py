@@ -78,6 +78,25 @@ def test_stratified_test_scans_cover_sites_and_labels() -> None:
         assert abs((labels[test] > np.median(labels)).sum() - 15) <= 4
 
 
+@pytest.mark.parametrize("scans", [2, 3])
+def test_stratified_test_scans_of_persons_with_several_cover_sites_and_labels(scans: int) -> None:
+    labels = np.repeat(np.random.default_rng(0).lognormal(3, 0.8, 40), scans)
+    person = [str(i // scans) for i in range(40 * scans)]
+    site = ["small" if i < 10 * scans else "large" for i in range(40 * scans)]
+    spread = []
+    for stratify in (True, False):
+        gaps = []
+        for seed in range(60):
+            ids = [str(i) for i in range(40 * scans)]
+            test = split_test(ids, labels, site, person, test=0.5, stratify=stratify, seed=seed).test
+            rows = np.array([int(name) for name in test])
+            if stratify:
+                assert 4 * scans <= (rows < 10 * scans).sum() <= 6 * scans
+            gaps.append(np.log(labels[rows]).mean() - np.log(np.delete(labels, rows)).mean())
+        spread.append(np.std(gaps))
+    assert spread[0] < 0.5 * spread[1]
+
+
 def test_test_scans_from_a_list_or_a_file(tmp_path: Path) -> None:
     ids, labels = ["a", "b", "c"], np.zeros(3)
     path = tmp_path / "test.txt"

@@ -109,6 +109,12 @@ def test_a_finished_series_is_left_as_it_is_and_refuses_what_is_not_its_own(nest
     study = out.parent / "study.yaml"
     other = setsum("run", study, "--out", out, "validation.outer_folds=3", code=2)
     assert "series with other settings (validation)" in other.stderr
+    # A study of it that has been extended by itself belongs to it still.
+    settings = out / "fold-1" / "study.yaml"
+    text = settings.read_text()
+    settings.write_text(text.replace("  trials: 6\n", "  trials: 7\n"))
+    assert settings.read_text() != text
+    setsum("resume", out)
 
 
 @pytest.mark.slow

@@ -1,4 +1,5 @@
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ from rich.console import Console
 
 from study.badinput import BadInput
 from study.cohort.phantom import write_phantom
+from study.cohort.scans import read_cohort
 from study.pipeline.prepare import open_study, prepare
 from study.pipeline.progress import Progress
 from study.regression.crossvalidation import CrossValidation
@@ -49,6 +51,26 @@ def test_the_same_settings_continue_and_others_are_refused(cohort, tmp_path):
     prepared(cohort, tmp_path / "study")
     with pytest.raises(BadInput, match="other settings \\(budget\\)"):
         prepared(cohort, tmp_path / "study", "budget.trials=9")
+
+
+def test_a_cohort_named_another_way_is_the_same_cohort(cohort, tmp_path, monkeypatch):
+    (tmp_path / "deep").mkdir()
+    prepared(cohort, tmp_path / "study")
+    monkeypatch.chdir(cohort.parent)
+    for named in (cohort.name, f"./{cohort.name}/../{cohort.name}"):
+        prepared(named, tmp_path / "study")
+
+
+def test_files_named_by_fields_do_not_depend_on_where_one_is(cohort, tmp_path, monkeypatch):
+    (tmp_path / "mine.yaml").write_text("scientific: {}\nnuisance: {}\nfixed: {}\n")
+    (tmp_path / "ids.txt").write_text("\n".join(read_cohort(cohort).scans[row].id for row in range(4)))
+    monkeypatch.chdir(tmp_path)
+    prepared(cohort, Path("study"), "arms=[mine.yaml]", "split.test=ids.txt")
+    (tmp_path / "deep").mkdir()
+    monkeypatch.chdir(tmp_path / "deep")
+    read = open_study(tmp_path / "study", silent())
+    assert list(read.spaces) == ["mine"]
+    assert read.settings.split.test == tmp_path / "ids.txt"
 
 
 def test_a_folder_with_something_else_in_it_is_left_alone(cohort, tmp_path):

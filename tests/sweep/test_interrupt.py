@@ -73,6 +73,16 @@ def test_one_ctrl_c_saves_every_running_trial_at_its_latest_report(tmp_path):
     assert all(again[number][0]["report"] == len(results[number]) + 1 for number in running)
 
 
+def test_a_sigterm_to_the_whole_process_group_ends_in_order_too(tmp_path):
+    # What `timeout` and many schedulers send: Ray's own processes must outlive the trials.
+    driver = started(tmp_path)
+    os.killpg(driver.pid, signal.SIGTERM)
+    _, told = driver.communicate(timeout=60)
+    assert driver.returncode == 130, told.decode()
+    assert b"ending: reports under way" in told
+    assert "interrupted" in set(collect_sweeps([tiny.long_task(tmp_path)]).trials["status"])
+
+
 @pytest.mark.slow
 def test_two_of_them_end_it_at_once(tmp_path):
     driver = started(tmp_path)
