@@ -302,7 +302,7 @@ SCANS: dict[str, tuple[Callable[[Path], object], list[str], str]] = {
         "constant",
     ),
     "no region mask": (
-        lambda r: _manifest(HEAD + "".join(f"{i},{i}.nii.gz,1\n" for i in range(8)))(r),
+        lambda r: _manifest(HEAD + "".join(f"{i},{i}.nii.gz,{i}\n" for i in range(8)))(r),
         MASKED,
         "needs a region mask",
     ),
