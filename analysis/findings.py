@@ -27,7 +27,7 @@ from analysis.script import run_script
 from analysis.selection import best_trial
 from analysis.style import MANY, PIXELS
 from analysis.summary import summarise, verdict_text
-from analysis.tested import agreement_table, averaged, external_cohorts, standing_predictions
+from analysis.tested import agreement_table, averaged, external_cohorts, groups_of, standing_predictions
 from analysis.words import in_order, opened, opening_note, slug
 from analysis.worst import worst_figure
 from study.badinput import BadInput
@@ -95,7 +95,7 @@ def _scatter(
     arms = found["summary"].dropna(subset=["trial"])
     verdicts = {row["arm"]: verdict_text(row) for _, row in arms.iterrows()}
     scores, where, seeds = _of_cohort(found, cohort, standing)
-    covered = coverage_sentence("icc", scans=standing["scan"].nunique())
+    covered = coverage_sentence("icc", scans=len(set(groups_of(standing))))
     return Drawing(
         name=_stem("predictions", cohort),
         title=_title("Predicted and true", cohort),

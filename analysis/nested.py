@@ -67,7 +67,7 @@ def pooled_scatter(pooled: Records, agreement: pd.DataFrame, note: str) -> Drawi
         name="predictions",
         title="Predicted and true, outer folds pooled",
         caption=f"{standing['scan'].nunique()} scans, each predicted by the turn that tests it. {note} "
-        f"{coverage_note(scores['scans'], 'icc')}",
+        f"{coverage_note(scores['groups'], 'icc')}",
         figure=predicted_against_true(standing, scores, verdicts, pooled.unit),
     )
 

@@ -143,8 +143,8 @@ def _result(records: Records, found: dict[str, pd.DataFrame]) -> str:
         f"stuck never left predicting the mean.{unit}",
         opening_note(records.openings),
     ]
-    if pd.notna(scans := found["summary"]["test_scans"].max()):
-        notes.append(coverage_sentence("icc", scans=int(scans)))
+    if pd.notna(groups := found["summary"]["test_groups"].max()):
+        notes.append(coverage_sentence("icc", scans=int(groups)))
     if stale := stale_arms(records):
         notes.append(
             f"Tested with a configuration that no longer stands for its arm: {', '.join(stale)}. "

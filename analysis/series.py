@@ -142,7 +142,7 @@ def _nested(turns: list[Records]) -> Chapter:
 
 def _experiment(experiment: str, studies: Mapping[str, Records], table: pd.DataFrame) -> Chapter:
     source = published(experiment)
-    covered = coverage_note(table["test_scans"], "icc")
+    covered = coverage_note(table["test_groups"], "icc")
     soft = page.paragraph(source.sentence(), "soft")
     if experiment == "table1":
         shaped = table1(table)
@@ -167,7 +167,7 @@ def _experiment(experiment: str, studies: Mapping[str, Records], table: pd.DataF
     note = page.paragraph(
         "Predictions are averaged over seeds, then over the studies of a protocol, as in the paper; so is "
         "Williams' test on the ICCs, which is approximate. "
-        + coverage_note(comparison["scans"], *DIFFERENCES),
+        + coverage_note(comparison["groups"], *DIFFERENCES),
         "soft",
     )
     body = (

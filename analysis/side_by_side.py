@@ -138,7 +138,7 @@ def drawn_side_by_side(table: pd.DataFrame) -> Drawing:
     return Drawing(
         name="side_by_side",
         title="Side by side",
-        caption=f"{CAPTION} {coverage_note(table['test_scans'], 'icc')}".strip(),
+        caption=f"{CAPTION} {coverage_note(table['test_groups'], 'icc')}".strip(),
         figure=side_by_side_figure(table),
     )
 

@@ -53,8 +53,8 @@ def print_ending(directory: StudyDirectory, console: Console) -> None:
     ]
     if directory.test_log.exists():
         lines.append(opening_note(records.openings))
-    if pd.notna(scans := summary["test_scans"].max()):
-        lines.append(coverage_sentence("icc", scans=int(scans)))
+    if pd.notna(groups := summary["test_groups"].max()):
+        lines.append(coverage_sentence("icc", scans=int(groups)))
     for name, path in (("report", directory.report), ("exports", directory.export)):
         if path.exists():
             lines.append(f"{name}: {path}")
