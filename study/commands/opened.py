@@ -18,9 +18,9 @@ from study.badinput import BadInput
 
 
 def existing(directory: Path, series: bool = False) -> Path:
-    from study.pipeline.record_of_series import refuse_series
-
     if not series:
+        from study.pipeline.record_of_series import refuse_series
+
         refuse_series(directory)
     if not (directory / "study.yaml").is_file() and not (directory / "series.yaml").is_file():
         raise BadInput("no study here (study.yaml is missing)", where=str(directory))
