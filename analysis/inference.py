@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from analysis.bootstrap import (
     METHODS,
@@ -28,7 +28,7 @@ from analysis.coverage import DIFFERENCES, default_method
 from analysis.estimates import estimates
 from analysis.pairing import paired
 from analysis.permutation import SwapTest, swap_permutation
-from analysis.resampling import draw_resamples, strata_of_units, units_of
+from analysis.resampling import count_units, draw_resamples, strata_of_units, units_of
 from study.agreement import Floats, Form, icc, icc_from_ratings, mse
 
 __all__ = [
@@ -95,16 +95,12 @@ def icc_interval(
     check_level(level)
     constant = (ratings_MK == ratings_MK[:1]).all(0).any()
     unit_M = units_of(groups)
-    units, strata = _drawn_units(len(ratings_MK), unit_M), strata_of_units(strata, unit_M)
+    units, strata = count_units(unit_M, len(ratings_MK)), strata_of_units(strata, unit_M)
     if units < 3 or constant or np.isnan(icc_from_ratings(ratings_MK, form)):
         return NOWHERE
     blocks = draw_resamples(units, resamples, generator, strata)
     (scores,) = estimates(ratings_MK[:, 0][None], ratings_MK[:, 1], blocks, [[1]], form, strata, unit_M)
     return icc_limits(scores.icc, method, level, strata)
-
-
-def _drawn_units(scans: int, unit_M: NDArray[np.intp] | None) -> int:
-    return scans if unit_M is None else int(unit_M.max()) + 1
 
 
 def icc_limits(estimate: Estimate, method: str, level: float, strata: Strata = None) -> Interval:
@@ -133,7 +129,7 @@ def mse_interval(
     """
     x, y = (np.asarray(values, np.float64) for values in (predictions, labels))
     unit_M = units_of(groups)
-    units = _drawn_units(y.size, unit_M)
+    units = count_units(unit_M, y.size)
     if units < 3:
         return NOWHERE
     blocks = draw_resamples(units, resamples, generator)
@@ -185,7 +181,7 @@ def paired_bootstrap(
         raise ValueError(f"`method` must be one of {', '.join(METHODS)}, but got {method!r}")
     pair_2M, labels_M = paired(first, second, labels)
     unit_M = units_of(groups)
-    units, strata = _drawn_units(labels_M.size, unit_M), strata_of_units(strata, unit_M)
+    units, strata = count_units(unit_M, labels_M.size), strata_of_units(strata, unit_M)
     if units < 3:
         gaps = [
             float(scores[0] - scores[1]) for scores in (icc(pair_2M, labels_M, form), mse(pair_2M, labels_M))

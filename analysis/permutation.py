@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.moments import Terms, resampled
 from analysis.pairing import paired
-from analysis.resampling import draw_swaps, units_of
+from analysis.resampling import count_units, draw_swaps, units_of
 from study.agreement import Floats, Form, icc, mse
 
 
@@ -45,10 +45,8 @@ def swap_permutation(
     # Equal up to rounding counts as equal: otherwise ties would make p too small.
     least = gaps - 1e-9 * (gaps + np.abs(scores).sum(axis=1))
     unit_M = units_of(groups)
-    if unit_M is None:
-        swaps = draw_swaps(labels_M.size, permutations, generator)
-    else:
-        swaps = (each[:, unit_M] for each in draw_swaps(int(unit_M.max()) + 1, permutations, generator))
+    drawn = draw_swaps(count_units(unit_M, labels_M.size), permutations, generator)
+    swaps = drawn if unit_M is None else (each[:, unit_M] for each in drawn)
     for swapped in _swapped(pair_2M, labels_M, swaps, form):
         counts += (swapped >= least[:, None]).sum(axis=1)
     p_icc, p_mse = np.where(np.isfinite(gaps), counts / (permutations + 1), np.nan)

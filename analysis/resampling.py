@@ -25,6 +25,11 @@ def units_of(groups: Sequence[object] | None) -> NDArray[np.intp] | None:
     return None if len(numbers) == len(unit_M) else unit_M
 
 
+def count_units(unit_M: NDArray[np.intp] | None, scans: int) -> int:
+    """How many units so many scans are."""
+    return scans if unit_M is None else int(unit_M.max()) + 1
+
+
 def strata_of_units(
     strata: Sequence[object] | None, unit_M: NDArray[np.intp] | None
 ) -> Sequence[object] | None:
